@@ -1,0 +1,114 @@
+"""Checkpoints: the flow network's weights, other class counts, the model zoo's channel order."""
+
+import logging
+import os
+from typing import Any
+
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+from fgfa.errors import InputError
+from fgfa.files import atomic_write
+
+logger = logging.getLogger(__name__)
+
+_FLOW_PREFIX = "flow_net."
+# Backbones of Detectron2's model zoo that were trained on BGR images.
+_BGR_BACKBONES = "ImageNetPretrained/MSRA/"
+
+
+class FGFACheckpointer(DetectionCheckpointer):
+    """Detectron2's checkpointer, which also
+
+    * loads `MODEL.FLOW_NET.WEIGHTS` first; a flow network in the checkpoint itself wins;
+    * warns where the flow network stays random;
+    * refuses a checkpoint of another class count, except as the start of a training;
+    * turns the zoo's BGR backbones to the channel order of `INPUT.FORMAT`;
+    * writes a checkpoint under a temporary name, so that it is complete or absent.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        cfg: CfgNode,
+        save_dir: str = "",
+        *,
+        for_training: bool = False,
+        **checkpointables: Any,
+    ) -> None:
+        """
+        Args:
+            model: the model, possibly wrapped for distributed training.
+            cfg: the config that it was built from.
+            save_dir: folder for checkpoints, "" to write none.
+            for_training: accepts weights of other shapes and leaves those layers as they are.
+            **checkpointables: other objects to save and load, see `DetectionCheckpointer`.
+        """
+        super().__init__(model, save_dir, **checkpointables)
+        self._flow_weights = cfg.MODEL.FLOW_NET.WEIGHTS if hasattr(self.model, "flow_net") else ""
+        self._input_format = cfg.INPUT.FORMAT
+        self._for_training = for_training
+        self._path = ""
+
+    def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
+        """Loads the flow network's weights and then a checkpoint, see `DetectionCheckpointer`.
+
+        Raises:
+            InputError: where a file is missing or unreadable, or of another class count.
+        """
+        if self._flow_weights:
+            _check_readable(self._flow_weights, "MODEL.FLOW_NET.WEIGHTS")
+            DetectionCheckpointer(self.model.flow_net).load(self._flow_weights)
+        if not path:
+            self._warn_of_random_flow([key for key, _ in self.model.named_parameters()])
+        else:
+            _check_readable(path, "MODEL.WEIGHTS")
+        self._path = path
+        return super().load(path, checkpointables)
+
+    def save(self, name: str, **kwargs: Any) -> None:
+        """Writes `name`.pth to the save folder, see `DetectionCheckpointer`."""
+        if not self.save_dir or not self.save_to_disk:
+            return
+        with atomic_write(os.path.join(self.save_dir, f"{name}.pth")) as temporary:
+            super().save(temporary.stem, **kwargs)
+        # The base class has tagged the temporary name.
+        self.tag_last_checkpoint(f"{name}.pth")
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        if _BGR_BACKBONES in self._path and self._input_format == "RGB":
+            _flip_stem_channels(checkpoint["model"])
+        incompatible = super()._load_model(checkpoint)
+        if incompatible.incorrect_shapes and not self._for_training:
+            key, found, expected = incompatible.incorrect_shapes[0]
+            raise InputError(
+                f"checkpoint {self._path} does not fit the config: {key} has shape {tuple(found)} "
+                f"in the file and {tuple(expected)} in the model; set MODEL.ROI_HEADS.NUM_CLASSES "
+                "(and the backbone) to what it was trained with, or train from it first"
+            )
+        self._warn_of_random_flow(incompatible.missing_keys)
+        return incompatible
+
+    def _warn_of_random_flow(self, missing_keys: list[str]) -> None:
+        if self._flow_weights or not any(key.startswith(_FLOW_PREFIX) for key in missing_keys):
+            return
+        logger.warning(
+            "THE FLOW NETWORK HAS RANDOM WEIGHTS, with which feature aggregation is useless: set "
+            "MODEL.FLOW_NET.WEIGHTS to a pretrained one (scripts/pretrain_flow.py makes one), or "
+            "MODEL.WEIGHTS to a checkpoint that has one."
+        )
+
+
+def _check_readable(path: str, key: str) -> None:
+    if path.startswith(("http://", "https://", "detectron2://", "catalog://")):
+        return
+    if not PathManager.isfile(path):
+        raise InputError(f"checkpoint {path} ({key}) does not exist; check the path")
+
+
+def _flip_stem_channels(weights: dict[str, Any]) -> None:
+    for key, value in weights.items():
+        if key.endswith(("stem.conv1.weight", "conv1_w")):
+            weights[key] = value[:, ::-1].copy()

