@@ -49,10 +49,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.manual_seed(args.seed)
     stills = find_stills(args.images)
     net = build_network(args)
+    weights = args.output if args.eval_only else args.weights
+    if weights:
+        net.load_state_dict(load_checkpoint(weights)["model"])
     if not args.eval_only:
         train(net, stills, args)
-    else:
-        net.load_state_dict(load_checkpoint(args.output)["model"])
     errors = evaluate(net, stills, args)
     rows = [[name, *values.values()] for name, values in errors.items()]
     print(tabulate(rows, headers=["end-point error", *errors["zero"]], floatfmt=".3f"))
@@ -68,6 +69,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", required=True, type=Path, help="weights to write (.pth)")
     parser.add_argument("--net", default="FlowNetS", help="name in FLOW_NET_REGISTRY")
     parser.add_argument("--width", type=float, default=1.0, help="MODEL.FLOW_NET.WIDTH")
+    parser.add_argument("--weights", type=Path, help="output of a former run to start from")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
     parser.add_argument("--iterations", type=int, default=10000)
     parser.add_argument("--batch-size", type=int, default=8)

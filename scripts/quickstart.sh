@@ -16,7 +16,6 @@ output=output/quickstart
 model=$output/fgfa
 config=configs/moving_shapes/fgfa.yaml
 export DETECTRON2_DATASETS=$output/datasets
-shapes=$DETECTRON2_DATASETS/moving_shapes
 export PYTHONWARNINGS=ignore
 
 case ${1:-} in
@@ -55,13 +54,12 @@ with_progress_only() {
 }
 
 first_validation_video() {
-    local folders=("$shapes"/ILSVRC2015/Data/VID/val/*/)
+    local folders=("$DETECTRON2_DATASETS"/moving_shapes/ILSVRC2015/Data/VID/val/*/)
     echo "${folders[0]%/}"
 }
 
-started=$SECONDS
 step "drawing the moving shapes data set" \
-    python scripts/make_moving_shapes.py --output "$shapes"
+    python scripts/make_moving_shapes.py --output "$DETECTRON2_DATASETS"
 step "pretraining the flow network on its frames" \
     python scripts/pretrain_flow.py --images moving_shapes_train --output "$output/flow.pth" --width 0.25 \
     --size 128 192 --iterations 300
@@ -72,14 +70,14 @@ step "detecting in a validation video" \
     python projects/FGFA/demo.py --config-file "$config" --input "$(first_validation_video)/*.JPEG" \
     --output "$output/detections.mp4" --opts MODEL.WEIGHTS "$model/model_final.pth"
 step "making a picture of it" \
-    python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.jpg"
+    python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.png"
 
 echo
 echo "AP50 of slow, medium and fast objects on the validation videos:"
 python scripts/evaluate.py --dataset moving_shapes_val --predictions "$model/detections.txt"
 echo
-echo "done in $((SECONDS - started)) s"
-echo "  data set            $shapes"
+echo "done in $SECONDS s"
+echo "  data set            $DETECTRON2_DATASETS/moving_shapes"
 echo "  model, log, scores  $model"
 echo "  annotated video     $output/detections.mp4"
-echo "  picture of it       $output/detections.jpg"
+echo "  picture of it       $output/detections.png"

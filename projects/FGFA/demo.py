@@ -22,13 +22,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.structures import Instances
 from tqdm import tqdm
 
-from fgfa.config import add_fgfa_config
+from fgfa.config import load_config
 from fgfa.data.video_file import (
     DEFAULT_FPS,
     VideoReader,
@@ -74,18 +73,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def setup(args: argparse.Namespace) -> CfgNode:
     """The config of the command line."""
-    if not Path(args.config_file).is_file():
-        raise InputError(f"config {args.config_file} does not exist; check --config-file")
-    cfg = get_cfg()
-    add_fgfa_config(cfg)
-    try:
-        cfg.merge_from_file(args.config_file)
-        cfg.merge_from_list(args.opts)
-    except (AssertionError, KeyError, ValueError) as error:
-        raise InputError(f"{args.config_file} with --opts {args.opts}: {error}") from error
+    cfg = load_config(args.config_file, args.opts)
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = args.confidence_threshold
-    if not torch.cuda.is_available():
-        cfg.MODEL.DEVICE = "cpu"
     cfg.freeze()
     return cfg
 

@@ -12,8 +12,7 @@ import logging
 import weakref
 from collections import OrderedDict
 
-import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.engine import (
     AMPTrainer,
@@ -27,17 +26,16 @@ from detectron2.engine import (
 )
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, verify_results
 from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
 from torch import nn
 from torch.utils.data import DataLoader
 
 import fgfa.modeling  # noqa: F401  registers the model's parts
 from fgfa.checkpoint import FGFACheckpointer
-from fgfa.config import add_fgfa_config, with_raw_boxes
+from fgfa.config import load_config, with_raw_boxes
 from fgfa.data import build_test_loader, build_train_loader
-from fgfa.errors import one_sentence_errors
+from fgfa.errors import InputError, one_sentence_errors
 from fgfa.evaluation import ImageNetVIDEvaluator
-
-logger = logging.getLogger("fgfa.train_net")
 
 
 class Trainer(DefaultTrainer):
@@ -89,18 +87,18 @@ class Trainer(DefaultTrainer):
 
 def setup(args: argparse.Namespace) -> CfgNode:
     """The config of the command line, with logging, seeds and output folder set up."""
-    cfg = get_cfg()
-    add_fgfa_config(cfg)
-    cfg.merge_from_file(args.config_file)
-    cfg.merge_from_list(args.opts)
-    wants_gpu = cfg.MODEL.DEVICE.startswith("cuda")
-    if wants_gpu and not torch.cuda.is_available():
-        cfg.MODEL.DEVICE = "cpu"
+    cfg = load_config(args.config_file, args.opts)
     cfg.freeze()
     default_setup(cfg, args)
-    if wants_gpu and cfg.MODEL.DEVICE == "cpu":
-        logger.warning("No GPU was found: running on the CPU.")
+    # Detectron2 shows its own messages only.
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="fgfa")
+    # Its training loop logs every exception with a traceback; a user's error ends in a sentence.
+    logging.getLogger("detectron2.engine.train_loop").addFilter(_is_no_input_error)
     return cfg
+
+
+def _is_no_input_error(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], InputError))
 
 
 def main(args: argparse.Namespace) -> OrderedDict:

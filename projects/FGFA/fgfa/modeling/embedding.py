@@ -29,4 +29,3 @@ class Embedding(nn.Sequential):
         for layer in self:
             if isinstance(layer, nn.Conv2d):
                 c2_msra_fill(layer)
-

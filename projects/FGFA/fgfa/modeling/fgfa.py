@@ -9,6 +9,7 @@ from detectron2.structures import ImageList, Instances
 from detectron2.utils.events import get_event_storage
 from torch import nn
 
+from fgfa.errors import InputError
 from fgfa.layers import aggregate, flow_warp, similarity_weights
 
 from .embedding import Embedding
@@ -57,6 +58,7 @@ class FGFA(GeneralizedRCNN):
         self.feature_name = feature_name
         self.test_radius = test_radius
         self._window = FrameWindow(test_radius)
+        self._expected: tuple[str | None, int] = (None, 0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
@@ -144,8 +146,15 @@ class FGFA(GeneralizedRCNN):
 
     def _detect_next(self, item: dict) -> Instances:
         key = item.get("frame_index", 0) if "new_frames" in item else 0
+        video = item.get("video_id")
         if key == 0:
             self._window = FrameWindow(self.test_radius)
+        elif (video, key) != self._expected:
+            raise InputError(
+                f"frame {key} of video {video} does not follow the frame passed before it; pass "
+                "the frames of each video in order, from frame 0, each of them once"
+            )
+        self._expected = (video, key + 1)
         new_frames = item["new_frames"] if "new_frames" in item else [item["image"]]
         for frame in self.encode(new_frames):
             self._window.add(frame)

@@ -1,0 +1,36 @@
+"""Files that are complete or absent."""
+
+from pathlib import Path
+
+import pytest
+
+from fgfa.files import atomic_write
+
+
+def test_file_appears_at_the_end_with_its_folders(tmp_path: Path):
+    path = tmp_path / "a" / "b" / "out.txt"
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_failure_keeps_the_former_file(tmp_path: Path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_write(str(path)) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_former_file_is_replaced(tmp_path: Path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"

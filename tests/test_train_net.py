@@ -1,0 +1,224 @@
+"""Training and evaluation from the command line, on a few drawn frames."""
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.engine import default_argument_parser
+from detectron2.modeling import build_model
+
+from fgfa.data import register_imagenet_vid
+from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES, write_moving_shapes
+from fgfa.errors import InputError
+
+TRAIN_NET = Path(__file__).parents[1] / "projects" / "FGFA" / "train_net.py"
+FRAMES = 6
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> Path:
+    """A folder with two training and two validation videos of moving shapes."""
+    write_moving_shapes(
+        tmp_path / "data", train_videos=2, val_videos=2, frames=FRAMES, size=(64, 96)
+    )
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def config_file(tiny_cfg: CfgNode, tmp_path: Path) -> str:
+    tiny_cfg.merge_from_list(
+        [
+            *("DATASETS.TRAIN", ("moving_shapes_train",), "DATASETS.TEST", ("moving_shapes_val",)),
+            *("DATALOADER.NUM_WORKERS", 0, "SOLVER.IMS_PER_BATCH", 2, "SOLVER.MAX_ITER", 2),
+            *("INPUT.MIN_SIZE_TRAIN", (64,), "INPUT.MIN_SIZE_TEST", 64, "SEED", 1),
+            *("SOLVER.STEPS", (), "SOLVER.BASE_LR", 1e-4, "OUTPUT_DIR", str(tmp_path / "out")),
+        ]
+    )
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_cfg.dump())
+    return str(path)
+
+
+@pytest.fixture
+def train_net(datasets: Path) -> Iterator[ModuleType]:
+    """The program as a module, with data sets "tiny_train" and "tiny_val"."""
+    spec = importlib.util.spec_from_file_location("train_net", TRAIN_NET)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    root = datasets / "moving_shapes" / "ILSVRC2015"
+    lists = {"tiny_train": ("VID_train_keyframes", True), "tiny_val": ("VID_val_videos", False)}
+    for name, (image_set, key_frames) in lists.items():
+        register_imagenet_vid(
+            name,
+            root,
+            image_set,
+            class_names=MOVING_SHAPES_CLASSES,
+            subset="VID",
+            key_frames=key_frames,
+        )
+    yield module
+    for name in lists:
+        DatasetCatalog.pop(name)
+        MetadataCatalog.pop(name)
+
+
+def run_here(module: ModuleType, config_file: str, *arguments: str) -> dict | None:
+    names = ["DATASETS.TRAIN", "('tiny_train',)", "DATASETS.TEST", "('tiny_val',)"]
+    args = default_argument_parser().parse_args(["--config-file", config_file, *arguments, *names])
+    return module.main(args)
+
+
+def run(datasets: Path, config_file: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, TRAIN_NET, "--config-file", config_file, *arguments],
+        env={**os.environ, "DETECTRON2_DATASETS": str(datasets)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess, *parts: str) -> None:
+    assert done.returncode == 1, done.stderr
+    (sentence,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert all(part in sentence for part in parts), sentence
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def metrics_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "metrics.json").read_text().splitlines()]
+
+
+def test_training_evaluates_and_is_resumed(train_net: ModuleType, config_file: str, tmp_path: Path):
+    out = tmp_path / "out"
+    results = run_here(train_net, config_file, "SOLVER.MAX_ITER", "3")
+    assert set(results["bbox"]) > {"AP50", "AP50-slow", "AP50-medium", "AP50-fast"}
+    assert (out / "last_checkpoint").read_text() == "model_final.pth"
+    assert list(out.glob("events.out.tfevents*"))
+    assert (out / "detections.txt").read_text().count("\n") > 0
+    states = torch.load(out / "model_final.pth", weights_only=False)
+    assert states["iteration"] == 2
+    assert all(math.isfinite(m["total_loss"]) for m in metrics_of(out) if "total_loss" in m)
+
+    run_here(train_net, config_file, "--resume", "SOLVER.MAX_ITER", "5")
+    assert torch.load(out / "model_final.pth", weights_only=False)["iteration"] == 4
+    assert "Starting training from iteration 3" in (out / "log.txt").read_text()
+
+    first = (out / "detections.txt").read_text()
+    weights = ["MODEL.WEIGHTS", str(out / "model_final.pth"), "OUTPUT_DIR", str(tmp_path / "eval")]
+    run_here(train_net, config_file, "--eval-only", *weights)
+    assert (tmp_path / "eval" / "detections.txt").read_text() == first
+
+
+def test_seq_nms_starts_from_boxes_before_nms(
+    train_net: ModuleType, config_file: str, monkeypatch: pytest.MonkeyPatch
+):
+    models = []
+    test = train_net.Trainer.test
+    monkeypatch.setattr(
+        train_net.Trainer, "test", lambda cfg, model: models.append(model) or test(cfg, model)
+    )
+    run_here(train_net, config_file, "--eval-only")
+    results = run_here(train_net, config_file, "--eval-only", "TEST.SEQ_NMS.ENABLED", "True")
+    assert [model.roi_heads.test_nms_thresh for model in models] == [0.3, 1.0]
+    assert "AP50" in results["bbox"]
+
+
+def test_messages_of_the_package_are_logged(
+    train_net: ModuleType, config_file: str, tmp_path: Path
+):
+    run_here(train_net, config_file, "--eval-only")
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert "AP50 by motion on tiny_val" in log
+    assert "THE FLOW NETWORK HAS RANDOM WEIGHTS" in log
+
+
+def test_bad_config_is_one_sentence(train_net: ModuleType, config_file: str):
+    with pytest.raises(InputError, match=r"none\.yaml does not exist"):
+        run_here(train_net, "none.yaml")
+    with pytest.raises(InputError, match="NO.KEY"):
+        run_here(train_net, config_file, "NO.KEY", "1")
+
+
+def val_frame(datasets: Path, index: int) -> Path:
+    folder = datasets / "moving_shapes/ILSVRC2015/Data/VID/val/moving_shapes_val_0001"
+    return folder / f"{index:06d}.JPEG"
+
+
+@pytest.mark.slow
+def test_missing_frame_is_one_sentence(datasets: Path, config_file: str):
+    val_frame(datasets, 3).unlink()
+    done = run(datasets, config_file, "--eval-only", "DATALOADER.NUM_WORKERS", "1")
+    assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "does not exist")
+
+
+@pytest.mark.slow
+def test_truncated_frame_is_one_sentence(datasets: Path, config_file: str):
+    path = val_frame(datasets, 3)
+    path.write_bytes(path.read_bytes()[:400])
+    done = run(datasets, config_file, "--eval-only", "DATALOADER.NUM_WORKERS", "1")
+    assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "cannot be read")
+
+
+@pytest.mark.slow
+def test_missing_frame_in_training_is_one_sentence(datasets: Path, config_file: str):
+    for path in (datasets / "moving_shapes/ILSVRC2015/Data/VID/train").rglob("*.JPEG"):
+        path.unlink()
+    done = run(datasets, config_file, "DATALOADER.NUM_WORKERS", "1")
+    assert_one_sentence(done, "moving_shapes_train_000", "does not exist")
+
+
+@pytest.mark.slow
+def test_wrong_line_of_a_list_is_one_sentence(datasets: Path, config_file: str):
+    path = datasets / "moving_shapes/ILSVRC2015/ImageSets/VID_val_videos.txt"
+    path.write_text(path.read_text() + "val/moving_shapes_val_0002 13\nval/a 1 2\n")
+    done = run(datasets, config_file, "--eval-only")
+    assert_one_sentence(done, "VID_val_videos.txt, line 4", "3 fields")
+
+
+@pytest.mark.slow
+def test_checkpoint_of_another_class_count_is_one_sentence(
+    datasets: Path, config_file: str, tiny_cfg: CfgNode, tmp_path: Path
+):
+    path = tmp_path / "model.pth"
+    torch.save({"model": build_model(tiny_cfg).state_dict()}, path)
+    options = ["MODEL.WEIGHTS", str(path), "MODEL.ROI_HEADS.NUM_CLASSES", "3"]
+    done = run(datasets, config_file, "--eval-only", *options)
+    assert_one_sentence(done, "model.pth", "score_maps", "MODEL.ROI_HEADS.NUM_CLASSES")
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_give_the_results_of_one(
+    datasets: Path, config_file: str, tmp_path: Path
+):
+    two = ["--num-gpus", "2", "--dist-url", "auto"]
+    done = run(datasets, config_file, *two, "OUTPUT_DIR", str(tmp_path / "trained"))
+    assert done.returncode == 0, done.stderr
+    weights = ["--eval-only", "MODEL.WEIGHTS", str(tmp_path / "trained" / "model_final.pth")]
+    texts, tables = [], []
+    for name, processes in (("one", []), ("two", two)):
+        options = [*processes, *weights, "OUTPUT_DIR", str(tmp_path / name)]
+        done = run(datasets, config_file, *options)
+        assert done.returncode == 0, done.stderr
+        texts.append((tmp_path / name / "detections.txt").read_text())
+        tables.append(json.loads((tmp_path / name / "results.json").read_text()))
+    assert len({line.split()[0] for line in texts[0].splitlines()}) == 2 * FRAMES
+    assert texts[0] == texts[1]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_error_in_one_of_two_processes_is_one_sentence(datasets: Path, config_file: str):
+    val_frame(datasets, 3).unlink()
+    done = run(datasets, config_file, "--num-gpus", "2", "--dist-url", "auto", "--eval-only")
+    assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "does not exist")
