@@ -158,7 +158,7 @@ def test_file_that_cannot_be_fetched_is_one_sentence(
     monkeypatch.setattr(
         "detectron2.checkpoint.detection_checkpoint.PathManager.get_local_path", fail
     )
-    with pytest.raises(InputError, match="R-50.pkl .*cannot be fetched or read .no network"):
+    with pytest.raises(InputError, match=r"R-50\.pkl .*cannot be fetched or read .no network"):
         load(tiny_cfg, "detectron2://ImageNetPretrained/MSRA/R-50.pkl")
 
 

@@ -89,10 +89,10 @@ def test_defaults_are_the_original(key: str, value: object):
 def test_schedule_is_the_original():
     solver = load_config(FAITHFUL).SOLVER
     # 2.5e-4 an image; gradients of four GPUs are summed there and averaged here.
-    assert solver.BASE_LR == pytest.approx(2.5e-4 * solver.IMS_PER_BATCH)
+    assert pytest.approx(2.5e-4 * solver.IMS_PER_BATCH) == solver.BASE_LR
     iterations_per_epoch = (53639 + 57834) * 2 / solver.IMS_PER_BATCH
     assert pytest.approx(2 * iterations_per_epoch, abs=1) == solver.MAX_ITER
-    assert solver.STEPS == (pytest.approx(1.333 * iterations_per_epoch, abs=50),)
+    assert (pytest.approx(1.333 * iterations_per_epoch, abs=50),) == solver.STEPS
 
 
 def test_options_win():
@@ -145,7 +145,7 @@ def test_device_is_the_cpu_where_there_is_no_gpu(
 ):
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
     with caplog.at_level(logging.WARNING, logger="fgfa"):
-        assert load_config(FAITHFUL).MODEL.DEVICE == device
+        assert device == load_config(FAITHFUL).MODEL.DEVICE
     assert ("No GPU" in caplog.text) is not has_gpu
 
 

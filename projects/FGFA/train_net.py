@@ -101,7 +101,8 @@ def _is_no_input_error(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], InputError))
 
 
-def main(args: argparse.Namespace) -> OrderedDict:
+def main(args: argparse.Namespace) -> OrderedDict | None:
+    """Trains, or with --eval-only evaluates and returns the results, see `Trainer.test`."""
     cfg = setup(args)
     if not args.eval_only:
         trainer = Trainer(cfg)

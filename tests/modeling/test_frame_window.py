@@ -76,5 +76,5 @@ def test_going_back_is_one_sentence(key: int):
     for number in range(6):
         window.add(make_frame(number))
     window.around(4)  # forgets frames 0 to 2
-    with pytest.raises(InputError, match="in order|was forgotten"):
+    with pytest.raises(InputError, match=r"in order|was forgotten"):
         window.around(key)

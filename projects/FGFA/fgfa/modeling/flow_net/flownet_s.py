@@ -8,13 +8,13 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d
 from torch import nn
 
-from .registry import FLOW_NET_REGISTRY
+from .registry import FLOW_NET_REGISTRY, FlowNet
 
 LEAKY_SLOPE = 0.1
 
 
 @FLOW_NET_REGISTRY.register()
-class FlowNetS(nn.Module):
+class FlowNetS(FlowNet):
     """FlowNetS on half-size images, with its finest prediction at stride 16.
 
     It follows `get_flownet` of the authors' code, layer by layer. Layers have the names of the
@@ -71,35 +71,11 @@ class FlowNetS(nn.Module):
         return {"width": cfg.MODEL.FLOW_NET.WIDTH}
 
     def normalize(self, image: torch.Tensor) -> torch.Tensor:
-        """Subtracts the mean and divides by 255.
-
-        Args:
-            image: (3, H, W) or (N, 3, H, W), RGB in 0-255.
-        """
+        """Subtracts the mean and divides by 255."""
         return (image - self.pixel_mean) / 255
 
-    def forward(self, key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
-        """Estimates the flow from key frames to their neighbors.
-
-        Args:
-            key: normalized key frames, (N, 3, H, W).
-            neighbor: normalized neighbors, (N, 3, H, W).
-
-        Returns:
-            Flow (N, 2, ceil(H/16), ceil(W/16)), channel 0 = x, in cells of 16 x 16 pixels.
-        """
-        return self.predictions(key, neighbor)[0]
-
     def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
-        """Gives the flow at strides 16, 16, 32, 64 and 128, finest first, for training.
-
-        Args:
-            key: normalized key frames, (N, 3, H, W).
-            neighbor: normalized neighbors, (N, 3, H, W).
-
-        Returns:
-            Five flows (N, 2, h, w), channel 0 = x, all in cells of 16 x 16 pixels.
-        """
+        """Gives the flow at strides 16, 16, 32, 64 and 128, finest first."""
         x = _halve(torch.cat([key, neighbor], dim=1))
         skip2 = self.conv2(self.conv1(x))
         skip3 = self.conv3_1(self.conv3(skip2))

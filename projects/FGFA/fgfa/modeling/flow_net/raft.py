@@ -3,16 +3,15 @@
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from torch import nn
 from torchvision.models import optical_flow
 
-from .registry import FLOW_NET_REGISTRY
+from .registry import FLOW_NET_REGISTRY, FlowNet
 
 CELL = 16  # pixels along each side of a feature cell
 
 
 @FLOW_NET_REGISTRY.register()
-class RAFT(nn.Module):
+class RAFT(FlowNet):
     """RAFT, with its flow averaged over feature cells of 16 x 16 pixels."""
 
     MIN_SIZE = 128  # torchvision correlates at four scales of a stride-8 map and needs 16 cells
@@ -35,35 +34,11 @@ class RAFT(nn.Module):
         return {}
 
     def normalize(self, image: torch.Tensor) -> torch.Tensor:
-        """Maps 0-255 to -1..1.
-
-        Args:
-            image: (3, H, W) or (N, 3, H, W), RGB in 0-255.
-        """
+        """Maps 0-255 to -1..1."""
         return image / 127.5 - 1
 
-    def forward(self, key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
-        """Estimates the flow from key frames to their neighbors.
-
-        Args:
-            key: normalized key frames, (N, 3, H, W).
-            neighbor: normalized neighbors, (N, 3, H, W).
-
-        Returns:
-            Flow (N, 2, ceil(H/16), ceil(W/16)), channel 0 = x, in cells of 16 x 16 pixels.
-        """
-        return self.predictions(key, neighbor)[0]
-
     def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
-        """Gives the flow after every update, the last one first, for training.
-
-        Args:
-            key: normalized key frames, (N, 3, H, W).
-            neighbor: normalized neighbors, (N, 3, H, W).
-
-        Returns:
-            `updates` flows, each shaped as from `forward`.
-        """
+        """Gives the flow after every update, the last one first."""
         height, width = key.shape[-2:]
         flows = self.net(self._pad(key), self._pad(neighbor), num_flow_updates=self.updates)
         return [_to_cells(flow[..., :height, :width]) for flow in reversed(flows)]

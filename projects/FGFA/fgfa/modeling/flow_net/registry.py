@@ -1,21 +1,56 @@
 """The registry of flow networks."""
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.utils.registry import Registry
 from torch import nn
 
 FLOW_NET_REGISTRY = Registry("FLOW_NET")
-FLOW_NET_REGISTRY.__doc__ = """
-Registry of flow networks, called with the config. A flow network is an `nn.Module` with
-
-* `normalize(image)`: one image, (3, H, W) RGB in 0-255, to the network's own range;
-* `forward(key, neighbor)`: normalized images, each (N, 3, H, W), to the flow from the key frame to
-  its neighbor, (N, 2, ceil(H/16), ceil(W/16)), channel 0 = x, in cells of 16 x 16 pixels;
-* `predictions(key, neighbor)`: a list of such flows, the best first and so what `forward` gives,
-  possibly at coarser grids but always in cells of 16 x 16 pixels. All of them are trained.
-"""
+FLOW_NET_REGISTRY.__doc__ = (
+    "Registry of flow networks: subclasses of `FlowNet`, called with the config."
+)
 
 
-def build_flow_net(cfg: CfgNode) -> nn.Module:
+class FlowNet(nn.Module):
+    """Estimates flow between pairs of frames.
+
+    A subclass implements `normalize` and `predictions`.
+    """
+
+    def normalize(self, image: torch.Tensor) -> torch.Tensor:
+        """Maps images to the network's own range.
+
+        Args:
+            image: (3, H, W) or (N, 3, H, W), RGB in 0-255.
+        """
+        raise NotImplementedError
+
+    def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
+        """Gives all the flows that training compares with the exact one, the best first.
+
+        Args:
+            key: normalized key frames, (N, 3, H, W).
+            neighbor: normalized neighbors, (N, 3, H, W).
+
+        Returns:
+            Flows (N, 2, h, w), channel 0 = x, all in cells of 16 x 16 pixels; the first is what
+            `forward` gives, others may be of coarser grids.
+        """
+        raise NotImplementedError
+
+    def forward(self, key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
+        """Estimates the flow from key frames to their neighbors.
+
+        Args:
+            key: normalized key frames, (N, 3, H, W).
+            neighbor: normalized neighbors, (N, 3, H, W).
+
+        Returns:
+            Flow (N, 2, ceil(H/16), ceil(W/16)), channel 0 = x, in cells of 16 x 16 pixels.
+        """
+        return self.predictions(key, neighbor)[0]
+
+
+def build_flow_net(cfg: CfgNode) -> FlowNet:
     """Builds the flow network that `cfg.MODEL.FLOW_NET.NAME` names, without pretrained weights."""
     return FLOW_NET_REGISTRY.get(cfg.MODEL.FLOW_NET.NAME)(cfg)
