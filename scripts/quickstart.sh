@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets everything up, and takes FGFA through its whole job in a few minutes on a CPU: draws a small
-# data set of videos, pretrains a flow network, trains and evaluates a detector, and detects in a video.
+# data set of videos, pretrains a flow network, trains and evaluates a single-frame detector and FGFA from it, and
+# detects in a video.
 #
 #     scripts/quickstart.sh            # steps that a former run has finished are not repeated
 #     scripts/quickstart.sh --fresh    # starts over
@@ -13,10 +14,11 @@ cd "$(dirname "$0")/.."
 source scripts/setup.sh
 
 output=output/quickstart
-model=$output/fgfa
-config=configs/moving_shapes/fgfa.yaml
+configs=configs/moving_shapes
 export DETECTRON2_DATASETS=$output/datasets
 export PYTHONWARNINGS=ignore
+# Threads that wait leave the core to the process that reads the images.
+export OMP_WAIT_POLICY=passive
 
 case ${1:-} in
     "") ;;
@@ -36,12 +38,12 @@ step() {
     steps=$((steps + 1))
     stamp=$output/.step-$steps
     if [[ $repeat == no && -f $stamp && $(<"$stamp") == "$*" ]]; then
-        echo "[$steps/5] $title: done before"
+        echo "[$steps/6] $title: done before"
         return
     fi
     repeat=yes
-    echo "[$steps/5] $title"
-    "$@" || fail "step $steps of 5 failed"
+    echo "[$steps/6] $title"
+    "$@" || fail "step $steps of 6 failed"
     echo "$*" >"$stamp"
     echo "      $((SECONDS - started)) s"
 }
@@ -62,22 +64,26 @@ step "drawing the moving shapes data set" \
     python scripts/make_moving_shapes.py --output "$DETECTRON2_DATASETS"
 step "pretraining the flow network on its frames" \
     python scripts/pretrain_flow.py --images moving_shapes_train --output "$output/flow.pth" --width 0.25 \
-    --size 128 192 --iterations 300
-step "training and evaluating FGFA (log: $model/log.txt)" \
-    with_progress_only python projects/FGFA/train_net.py --config-file "$config" \
-    MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" OUTPUT_DIR "$model"
+    --size 96 144 --iterations 1200 --lr 1e-3
+step "training and evaluating the single-frame detector (log: $output/rfcn/log.txt)" \
+    with_progress_only python projects/FGFA/train_net.py --config-file "$configs/rfcn.yaml" OUTPUT_DIR "$output/rfcn"
+step "training and evaluating FGFA from it (log: $output/fgfa/log.txt)" \
+    with_progress_only python projects/FGFA/train_net.py --config-file "$configs/fgfa.yaml" \
+    MODEL.WEIGHTS "$output/rfcn/model_final.pth" MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" OUTPUT_DIR "$output/fgfa"
 step "detecting in a validation video" \
-    python projects/FGFA/demo.py --config-file "$config" --input "$(first_validation_video)/*.JPEG" \
-    --output "$output/detections.mp4" --opts MODEL.WEIGHTS "$model/model_final.pth"
+    python projects/FGFA/demo.py --config-file "$configs/fgfa.yaml" --input "$(first_validation_video)/*.JPEG" \
+    --output "$output/detections.mp4" --opts MODEL.WEIGHTS "$output/fgfa/model_final.pth"
 step "making a picture of it" \
-    python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.png"
+    python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.jpg"
 
-echo
-echo "AP50 of slow, medium and fast objects on the validation videos:"
-python scripts/evaluate.py --dataset moving_shapes_val --predictions "$model/detections.txt"
+for model in rfcn fgfa; do
+    echo
+    echo "AP50 of $model for slow, medium and fast objects in the validation videos:"
+    python scripts/evaluate.py --dataset moving_shapes_val --predictions "$output/$model/detections.txt"
+done
 echo
 echo "done in $SECONDS s"
 echo "  data set            $DETECTRON2_DATASETS/moving_shapes"
-echo "  model, log, scores  $model"
+echo "  models, logs        $output/rfcn, $output/fgfa"
 echo "  annotated video     $output/detections.mp4"
-echo "  picture of it       $output/detections.png"
+echo "  picture of it       $output/detections.jpg"

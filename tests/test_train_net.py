@@ -157,6 +157,24 @@ def test_messages_of_the_package_are_logged(
     assert "THE FLOW NETWORK HAS RANDOM WEIGHTS" in log
 
 
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("SGD", torch.optim.SGD), ("AdamW", torch.optim.AdamW)]
+)
+def test_optimizer_is_chosen_by_name(
+    train_net: ModuleType, tiny_cfg: CfgNode, name: str, optimizer: type
+):
+    tiny_cfg.SOLVER.OPTIMIZER = name
+    built = train_net.Trainer.build_optimizer(tiny_cfg, build_model(tiny_cfg))
+    assert isinstance(built, optimizer)
+    assert built.param_groups[0]["lr"] == tiny_cfg.SOLVER.BASE_LR
+
+
+def test_unknown_optimizer_is_one_sentence(train_net: ModuleType, tiny_cfg: CfgNode):
+    tiny_cfg.SOLVER.OPTIMIZER = "Adagrad"
+    with pytest.raises(InputError, match=r"SOLVER\.OPTIMIZER"):
+        train_net.Trainer.build_optimizer(tiny_cfg, build_model(tiny_cfg))
+
+
 def test_bad_config_is_one_sentence(train_net: ModuleType, config_file: str):
     with pytest.raises(InputError, match=r"none\.yaml does not exist"):
         run_here(train_net, "none.yaml")

@@ -245,3 +245,9 @@ def test_standard_roi_heads_take_the_place_of_rfcn(tiny_cfg: CfgNode):
     for item in make_inputs(make_frames(3)):
         (result,) = model([item])
         assert len(result["instances"]) > 0
+
+
+def test_no_neighbor_is_one_sentence(tiny_cfg: CfgNode):
+    tiny_cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 0
+    with pytest.raises(InputError, match="TRAIN_NEIGHBORS"):
+        make_model(tiny_cfg)

@@ -150,7 +150,7 @@ class ShapeScene:
 
     def _random_shape(self, name: str, speed: str) -> MovingShape:
         rng = self.rng
-        length = min(self.size) * rng.uniform(0.2, 0.4)
+        length = min(self.size) * rng.uniform(0.3, 0.6)
         outline = shape_outline(name) * length / 2
         direction = rotation(rng.uniform(0, 2 * np.pi)) @ (1, 0)
         margin = 0.15 * length

@@ -62,6 +62,10 @@ class FGFA(GeneralizedRCNN):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
+        if cfg.MODEL.FGFA.TRAIN_NEIGHBORS < 1:
+            raise InputError(
+                "MODEL.FGFA.TRAIN_NEIGHBORS is below 1; FGFA sums at least one neighbor"
+            )
         args = super().from_config(cfg)
         (feature_name,) = cfg.MODEL.RPN.IN_FEATURES
         channels = args["backbone"].output_shape()[feature_name].channels
