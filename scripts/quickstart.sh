@@ -72,7 +72,7 @@ step "training and evaluating FGFA from it (log: $output/fgfa/log.txt)" \
     MODEL.WEIGHTS "$output/rfcn/model_final.pth" MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" OUTPUT_DIR "$output/fgfa"
 step "detecting in a validation video" \
     python projects/FGFA/demo.py --config-file "$configs/fgfa.yaml" --input "$(first_validation_video)/*.JPEG" \
-    --output "$output/detections.mp4" --opts MODEL.WEIGHTS "$output/fgfa/model_final.pth"
+    --output "$output/detections.mp4" --confidence-threshold 0.3 --opts MODEL.WEIGHTS "$output/fgfa/model_final.pth"
 step "making a picture of it" \
     python scripts/contact_sheet.py "$output/detections.mp4" "$output/detections.jpg"
 

@@ -82,7 +82,7 @@ def test_hidden_shapes_are_left_out_and_partly_hidden_ones_marked(
     pixels = np.cumsum(np.count_nonzero(shape.texture[..., 3] > 127, axis=1))
     lid = shape.texture.copy()  # the shape's own upper rows, in front of it
     lid[pixels > share * pixels[-1]] = 0
-    scene.shapes = [shape, replace(shape, texture=lid)]
+    scene.shapes = [shape, replace(shape, texture=lid)] if share > 0 else [shape]
     found = [visible for visible in scene.draw(0)[1] if visible.track_id == 0]
     assert len(found) == listed
     for visible in found:
