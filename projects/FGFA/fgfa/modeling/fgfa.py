@@ -149,8 +149,9 @@ class FGFA(GeneralizedRCNN):
         return self._postprocess(results, batched_inputs, [r.image_size for r in results])
 
     def _detect_next(self, item: dict) -> Instances:
-        key = item.get("frame_index", 0) if "new_frames" in item else 0
-        video = item.get("video_id")
+        if "new_frames" not in item:
+            item = {"frame_index": 0, "new_frames": [item["image"]]}
+        key, video = item["frame_index"], item.get("video_id")
         if key == 0:
             self._window = FrameWindow(self.test_radius)
         elif (video, key) != self._expected:
@@ -159,8 +160,7 @@ class FGFA(GeneralizedRCNN):
                 "the frames of each video in order, from frame 0, each of them once"
             )
         self._expected = (video, key + 1)
-        new_frames = item["new_frames"] if "new_frames" in item else [item["image"]]
-        for frame in self.encode(new_frames):
+        for frame in self.encode(item["new_frames"]):
             self._window.add(frame)
         return self.detect(self._window, key)
 
