@@ -30,6 +30,16 @@ def test_still_is_a_video_of_one_frame(write):
     assert still.first_image_id == 2
 
 
+def test_stills_keep_ids_that_differ(write):
+    clips = read_image_set(write("val/a/000004 40", "val/a/000001 37"))
+    assert [clip.first_image_id for clip in clips] == [40, 37]
+
+
+def test_stills_with_an_id_twice_are_numbered_by_line(write):
+    clips = read_image_set(write("val/a/000004 40", "val/a/000001 37", "val/b/000001 40"))
+    assert [clip.first_image_id for clip in clips] == [1, 2, 3]
+
+
 def test_key_frames_are_recognized_by_their_constant_column(write):
     clips = read_image_set(write("train/a 1 10 300", "train/a 1 30 300"))
     assert [list(clip.listed) for clip in clips] == [[10], [30]]

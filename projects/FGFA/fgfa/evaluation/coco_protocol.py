@@ -1,6 +1,7 @@
 """AP by COCO's rules (pycocotools), overall and for slow, medium and fast objects."""
 
 import contextlib
+import functools
 import io
 
 import numpy as np
@@ -21,14 +22,18 @@ class CocoProtocol(MotionProtocol):
     is a false positive in every group.
     """
 
-    def score(self, detections: Detections) -> list[MotionTable]:
+    @functools.cached_property
+    def _expected(self) -> COCO:
+        """The ground truth, indexed once for all detections that are scored."""
         truth = self._ground_truth
         # COCOeval leaves out boxes whose area is out of range: motion IoU stands in for area.
         areas = np.ones(len(truth.boxes)) if self._motion is None else self._motion.values
-        expected = self._index(
+        return self._index(
             _annotations(truth.image_ids[truth.frames], truth.classes, truth.boxes, areas),
             truth.image_ids.tolist(),
         )
+
+    def score(self, detections: Detections) -> list[MotionTable]:
         # An area of NaN is out of no range.
         found = _annotations(
             detections.image_ids,
@@ -39,7 +44,8 @@ class CocoProtocol(MotionProtocol):
         for annotation, score in zip(found, detections.scores.tolist(), strict=True):
             annotation["score"] = score
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluation = COCOeval(expected, self._index(found, expected.getImgIds()), "bbox")
+            index = self._index(found, self._expected.getImgIds())
+            evaluation = COCOeval(self._expected, index, "bbox")
             evaluation.params.areaRng = self._ranges
             evaluation.evaluate()
             evaluation.accumulate()
