@@ -1,8 +1,13 @@
 """Fixtures for all tests."""
 
+import json
 import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from detectron2.config import CfgNode, get_cfg
 
@@ -28,6 +33,80 @@ def shared_dir() -> Path:
     if not folder:
         pytest.skip("FGFA_SHARED does not name the folder of real data and goldens")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def golden(shared_dir: Path) -> Callable[[str], Mapping[str, np.ndarray]]:
+    """A function that opens the arrays NAME.npz of the original."""
+    return lambda name: np.load(shared_dir / "golden" / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def original_weights(shared_dir: Path) -> dict[str, np.ndarray]:
+    """The parameters of the goldens' network by MXNet's names, float32; not to be written to."""
+    descriptions = json.loads((shared_dir / "golden" / "params.json").read_text())
+    weights = {}
+    for name, description in descriptions.items():
+        values = _values_by_rule(name, description["shape"])
+        if name.endswith(("_bias", "_weight")):
+            values = values * description["mult"] + description["offset"]
+        weights[name] = values.astype("<f4")
+        assert zlib.crc32(weights[name].tobytes()) == description["crc32_le_f32"], name
+    return weights
+
+
+def _values_by_rule(name: str, shape: Sequence[int]) -> np.ndarray:
+    """What the goldens' README makes of a parameter's name and shape, before factor and offset."""
+    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+    match name.rpartition("_")[2]:
+        case "gamma":
+            return (0.25 if name.endswith("branch2c_gamma") else 1) * (1 + 0.1 * noise)
+        case "beta" | "mean":
+            return 0.1 * noise
+        case "var":
+            return 0.8 + 0.3 * np.abs(noise)
+        case "bias":
+            return 0.05 * noise
+    transposed = name.startswith(("deconv", "upsample_flow"))
+    fan = shape[0] * shape[2] * shape[3] / 4 if transposed else np.prod(shape[1:])
+    return noise * np.sqrt(2 / fan)
+
+
+@pytest.fixture(scope="session")
+def write_mxnet_params() -> Callable[[Path, Mapping[str, np.ndarray]], None]:
+    """A function that writes float32 arrays by MXNet's names as a `.params` file (version 2).
+
+    The file has the prefixes of a checkpoint, `aux:` for moving means and variances and `arg:` for
+    all else.
+    """
+
+    def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        with path.open("wb") as file:
+            file.write(struct.pack("<3Q", 0x112, 0, len(arrays)))
+            for array in arrays.values():
+                # Magic number, dense storage, shape, device (CPU 0), float32.
+                file.write(struct.pack("<IiI", 0xF993FAC9, 0, array.ndim))
+                file.write(struct.pack(f"<{array.ndim}q3i", *array.shape, 1, 0, 0))
+                file.write(array.astype("<f4").tobytes())
+            file.write(struct.pack("<Q", len(arrays)))
+            for name in arrays:
+                key = f"{'aux' if '_moving_' in name else 'arg'}:{name}".encode()
+                file.write(struct.pack("<Q", len(key)) + key)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def original_params_file(
+    original_weights: dict[str, np.ndarray],
+    write_mxnet_params: Callable[[Path, Mapping[str, np.ndarray]], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
+    """The goldens' network as a file of 420 MB, as MXNet writes it."""
+    path = tmp_path_factory.mktemp("original") / "fgfa-0000.params"
+    write_mxnet_params(path, original_weights)
+    yield path
+    path.unlink()
 
 
 @pytest.fixture

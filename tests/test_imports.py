@@ -17,11 +17,13 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "config": set(),
+    "convert": set(),
     "data": set(),
     "drawing": set(),
     "evaluation": set(),
     "layers": set(),
     "checkpoint": set(),
+    "solver": set(),
     "modeling": {"layers"},
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
 }

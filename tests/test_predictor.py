@@ -28,16 +28,19 @@ SMALL = [
 ]
 
 
-def make_predictor(architecture: str = "FGFA", causal: bool = False) -> VideoPredictor:
+def make_predictor(
+    architecture: str = "FGFA", causal: bool = False, by_factor: bool = False
+) -> VideoPredictor:
     torch.manual_seed(0)
-    return VideoPredictor(make_cfg(architecture), causal)
+    return VideoPredictor(make_cfg(architecture, by_factor), causal)
 
 
-def make_cfg(architecture: str) -> CfgNode:
+def make_cfg(architecture: str, by_factor: bool = False) -> CfgNode:
     cfg = get_cfg()
     add_fgfa_config(cfg)
     cfg.merge_from_file(str(CONFIG))
     cfg.merge_from_list([*SMALL, "MODEL.META_ARCHITECTURE", architecture])
+    cfg.INPUT.RESIZE_BY_FACTOR = by_factor
     return cfg
 
 
@@ -57,14 +60,17 @@ def assert_same(result: Instances, expected: Instances, pixels: float = 0.0) -> 
     assert result.pred_classes.tolist() == expected.pred_classes.tolist()
 
 
-@pytest.mark.parametrize("architecture", ["FGFA", "GeneralizedRCNN"])
-def test_results_are_those_of_evaluation(architecture: str, tmp_path: Path):
-    predictor = make_predictor(architecture)
+@pytest.mark.parametrize(
+    ("architecture", "by_factor"),
+    [("FGFA", False), ("FGFA", True), ("GeneralizedRCNN", False), ("LegacyRCNN", True)],
+)
+def test_results_are_those_of_evaluation(architecture: str, by_factor: bool, tmp_path: Path):
+    predictor = make_predictor(architecture, by_factor=by_factor)
     frames = make_frames(5)
     paths = [str(tmp_path / f"{i}.png") for i in range(5)]
     for path, frame in zip(paths, frames, strict=True):
         cv2.imwrite(path, frame)
-    mapper = VideoDatasetMapper(make_cfg(architecture), is_train=False)
+    mapper = VideoDatasetMapper(make_cfg(architecture, by_factor), is_train=False)
     results = list(predictor(frames))
     assert [index for index, _ in results] == list(range(5))
     for index, instances in results:
@@ -72,6 +78,40 @@ def test_results_are_those_of_evaluation(architecture: str, tmp_path: Path):
         (expected,) = predictor.model([mapper({**item, "height": 48, "width": 56})])
         # Evaluation encodes the first frames in one batch, which rounds otherwise.
         assert_same(instances, expected["instances"], pixels=1e-3)
+
+
+@pytest.mark.parametrize("architecture", ["FGFA", "LegacyRCNN"])
+def test_boxes_are_divided_by_the_factor_of_the_resize(architecture: str):
+    predictor = make_predictor(architecture, by_factor=True)
+    seen = []
+    predictor.model.roi_heads.register_forward_hook(
+        lambda _module, inputs, outputs: seen.append((inputs[0], outputs[0][0]))
+    )
+    frames = [*make_frames(2), *make_frames(1, height=96, width=140)]
+    results = [instances for _, instances in predictor(frames)]
+    assert [r.image_size for r in results] == [(48, 56), (48, 56), (96, 140)]
+    factors = [64 / 48, 64 / 48, 64 / 96]
+    assert [images.image_scales for images, _ in seen] == [[factor] for factor in factors]
+    for result, (_, raw), factor in zip(results, seen, factors, strict=True):
+        assert len(result) == len(raw) > 0
+        assert torch.equal(result.pred_boxes.tensor, raw.pred_boxes.tensor / factor)
+
+
+@pytest.mark.parametrize("architecture", ["FGFA", "LegacyRCNN"])
+def test_frames_that_were_resized_before_give_the_same(architecture: str):
+    predictor = make_predictor(architecture, by_factor=True)
+    frames = make_frames(4, height=96, width=120)
+    factor = 64 / 96
+    resized = [cv2.resize(frame, None, fx=factor, fy=factor) for frame in frames]
+    expected = [instances for _, instances in predictor(frames)]
+    results = [instances for _, instances in predictor(resized, resized_by=factor)]
+    for result, instances in zip(results, expected, strict=True):
+        assert_same(result, instances)
+
+
+def test_a_factor_that_is_no_size_is_refused():
+    with pytest.raises(InputError, match="resized_by is 0"):
+        list(make_predictor()(make_frames(1), resized_by=0))
 
 
 @pytest.mark.parametrize(("causal", "delay"), [(False, RADIUS), (True, 0)])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from detectron2.config import CfgNode
@@ -24,6 +25,11 @@ from fgfa.errors import InputError
 
 TRAIN_NET = Path(__file__).parents[1] / "projects" / "FGFA" / "train_net.py"
 FRAMES = 6
+ORIGINAL = [
+    *("MODEL.ANCHOR_GENERATOR.NAME", "LegacyAnchorGenerator", "SOLVER.OPTIMIZER", "MXNetSGD"),
+    *("MODEL.PROPOSAL_GENERATOR.NAME", "LegacyRPN", "MODEL.ROI_HEADS.NAME", "LegacyRFCNROIHeads"),
+    *("INPUT.RESIZE_BY_FACTOR", "True", "INPUT.MIN_SIZE_TEST", "48"),
+]
 
 
 @pytest.fixture
@@ -157,22 +163,24 @@ def test_messages_of_the_package_are_logged(
     assert "THE FLOW NETWORK HAS RANDOM WEIGHTS" in log
 
 
-@pytest.mark.parametrize(
-    ("name", "optimizer"), [("SGD", torch.optim.SGD), ("AdamW", torch.optim.AdamW)]
-)
-def test_optimizer_is_chosen_by_name(
-    train_net: ModuleType, tiny_cfg: CfgNode, name: str, optimizer: type
+@pytest.mark.parametrize("architecture", ["FGFA", "LegacyRCNN"])
+def test_conventions_of_the_original_train_and_evaluate(
+    train_net: ModuleType, config_file: str, tmp_path: Path, architecture: str
 ):
-    tiny_cfg.SOLVER.OPTIMIZER = name
-    built = train_net.Trainer.build_optimizer(tiny_cfg, build_model(tiny_cfg))
-    assert isinstance(built, optimizer)
-    assert built.param_groups[0]["lr"] == tiny_cfg.SOLVER.BASE_LR
+    options = [*ORIGINAL, "MODEL.META_ARCHITECTURE", architecture]
+    run_here(train_net, config_file, *options, "SOLVER.MAX_ITER", "3")
+    out = tmp_path / "out"
+    trainer = torch.load(out / "model_final.pth", weights_only=False)["trainer"]["_trainer"]
+    assert {group["gradient_factor"] for group in trainer["optimizer"]["param_groups"]} == {2}
+    plain = (out / "detections.txt").read_text()
 
-
-def test_unknown_optimizer_is_one_sentence(train_net: ModuleType, tiny_cfg: CfgNode):
-    tiny_cfg.SOLVER.OPTIMIZER = "Adagrad"
-    with pytest.raises(InputError, match=r"SOLVER\.OPTIMIZER"):
-        train_net.Trainer.build_optimizer(tiny_cfg, build_model(tiny_cfg))
+    options += ["MODEL.WEIGHTS", str(out / "model_final.pth"), "TEST.SEQ_NMS.ENABLED", "True"]
+    results = run_here(train_net, config_file, "--eval-only", *options)
+    assert "AP50" in results["bbox"]
+    assert (out / "detections.txt").read_text() != plain
+    boxes = np.loadtxt(out / "detections.txt")[:, 3:]
+    # The last of the 72 x 48 pixels that remain, in pixels of the frame.
+    np.testing.assert_allclose(boxes.max(axis=0)[2:], [71 / 0.75, 47 / 0.75], atol=0.01)
 
 
 def test_bad_config_is_one_sentence(train_net: ModuleType, config_file: str):

@@ -150,6 +150,49 @@ def test_single_frame_model_gets_the_image(cfg, frames):
     assert "neighbors" not in VideoDatasetMapper(cfg, is_train=True)(frames[4])
 
 
+def test_factor_of_the_resize_comes_with_every_key_frame(cfg, frames):
+    cfg.INPUT.RESIZE_BY_FACTOR = True
+    cfg.INPUT.MIN_SIZE_TEST = 50
+    mapper = VideoDatasetMapper(cfg, is_train=False)
+    results = [mapper(frame) for frame in frames]
+    assert [result["image_scale"] for result in results] == [1.25] * LENGTH
+    assert results[0]["new_frames"][0].shape == (3, 50, 75)
+    assert (results[0]["height"], results[0]["width"]) == (40, 60)
+    cfg.MODEL.META_ARCHITECTURE = "LegacyRCNN"
+    assert VideoDatasetMapper(cfg, is_train=False)(frames[0])["image_scale"] == 1.25
+
+
+@pytest.mark.parametrize("is_train", [True, False])
+def test_resize_to_a_size_has_no_factor(cfg, frames, is_train):
+    assert "image_scale" not in VideoDatasetMapper(cfg, is_train)(frames[0])
+
+
+def test_corners_are_pixels_of_frames_resized_by_a_factor(cfg, frames):
+    cfg.INPUT.RESIZE_BY_FACTOR = True
+    cfg.INPUT.RANDOM_FLIP = "horizontal"
+    cfg.INPUT.MIN_SIZE_TRAIN = (50,)
+    # Beyond the last pixel, one pixel wide, and none to be learned.
+    for bbox, iscrowd in (([30, 20, 60, 40], 0), ([7, 8, 7, 9], 0), ([0, 0, 9, 9], 1)):
+        frames[3]["annotations"].append(
+            {**frames[3]["annotations"][0], "bbox": bbox, "iscrowd": iscrowd}
+        )
+    upright = [[0, 0, 20, 30], [10, 5, 59, 39], [30, 20, 59, 39], [7, 8, 7, 9]]
+    flipped = [[59 - x2, y1, 59 - x1, y2] for x1, y1, x2, y2 in upright]
+    mapper = VideoDatasetMapper(cfg, is_train=True)
+    np.random.seed(0)
+    seen = set()
+    for _ in range(20):
+        result = mapper(frames[3])
+        image, instances = result["image"], result["instances"]
+        is_flipped = bool(image[0, 0, 0] > image[0, 0, -1])
+        boxes = np.array(flipped if is_flipped else upright) * 1.25
+        np.testing.assert_array_equal(instances.gt_boxes.tensor, boxes)
+        assert instances.image_size == image.shape[1:] == (50, 75)
+        assert instances.gt_classes.tolist() == [0, 1, 0, 0]
+        seen.add(is_flipped)
+    assert seen == {True, False}
+
+
 def test_format_of_the_config(cfg, tiny_vid, frames):
     Image.new("RGB", (60, 40), (250, 100, 0)).save(tiny_vid.image_path("a/000000"))
     cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"

@@ -88,6 +88,23 @@ def test_files(register, two_frames, tmp_path: Path):
     assert written["AP50-medium"] is None
 
 
+@pytest.mark.parametrize("seq_nms", [False, True])
+def test_box_that_ends_where_it_begins_is_a_pixel_wide(
+    register, make_frames, tmp_path: Path, seq_nms: bool
+):
+    post = [50, 20, 50, 99]
+    frames = make_frames([[(post, 0, 0)], [(post, 0, 0)]])
+    outputs = [_output((post, score, 0), (FAR, 0.1, 1)) for score in (0.8, 0.6)]
+    for output in outputs:
+        output["instances"].pred_boxes.tensor = output["instances"].pred_boxes.tensor.double()
+    evaluator = ImageNetVIDEvaluator(register(frames), tmp_path, seq_nms=seq_nms)
+    assert _evaluate(evaluator, frames, outputs)["AP50-cat"] == 100
+    scores = (0.7, 0.7) if seq_nms else (0.8, 0.6)
+    lines = (tmp_path / "detections.txt").read_text().splitlines()
+    for image_id, score in enumerate(scores, start=1):
+        assert f"{image_id} 1 {score:.4f} 50.00 20.00 50.00 99.00" in lines
+
+
 def test_duplicate_frames_count_once(register, two_frames):
     evaluator = ImageNetVIDEvaluator(register(two_frames))
     once = _evaluate(evaluator, two_frames, OUTPUTS)

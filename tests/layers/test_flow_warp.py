@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fgfa.layers import flow_warp, flow_warp_reference, has_extension
+from fgfa.layers import flow_warp, flow_warp_reference, has_extension, stay_inside
 
 GOLDENS = np.load(Path(__file__).parents[1] / "data" / "ops_flow_warp.npz")
 WarpFn = Callable[[Tensor, Tensor], Tensor]
@@ -22,6 +22,7 @@ needs_cuda = pytest.mark.skipif(
     reason="no GPU, or fgfa._C is built without CUDA",
 )
 devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+cases = pytest.mark.parametrize("case", ["a", "b", "c", "d", "shifts"])
 warps = pytest.mark.parametrize(
     "warp", [pytest.param(flow_warp, marks=needs_extension), flow_warp_reference]
 )
@@ -55,23 +56,47 @@ def expected_warp(feature: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return warped
 
 
+def off_the_grid_lines(flow: Tensor) -> Tensor:
+    """Where flow has a gradient; on a grid line it has two, one on each side."""
+    return ((flow - flow.round()).abs() > 1e-4).all(dim=1, keepdim=True).expand_as(flow)
+
+
 @devices
 @warps
-@pytest.mark.parametrize("case", ["a", "b", "c", "d", "shifts"])
+@cases
 def test_equals_mxnet(case: str, warp: WarpFn, device: str) -> None:
     feature = golden(f"{case}_data", device).requires_grad_()
     flow = golden(f"{case}_flow", device).requires_grad_()
     warped = warp(feature, flow)
     warped.backward(golden(f"{case}_ograd", device))
-    torch.testing.assert_close(warped, golden(f"{case}_out", device), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(
-        feature.grad, golden(f"{case}_grad_data", device), rtol=1e-5, atol=1e-5
-    )
-    # On a grid line the derivative is one-sided and the side is a matter of rounding.
-    smooth = ((flow - flow.round()).abs() > 1e-4).all(dim=1, keepdim=True).expand_as(flow)
+    torch.testing.assert_close(warped, golden(f"{case}_out", device), rtol=0, atol=1e-5)
+    torch.testing.assert_close(feature.grad, golden(f"{case}_grad_data", device), rtol=0, atol=1e-5)
+    # MXNet rounds positions on a grid of -1 to 1; a slope of 8 makes 3e-5 of it (see below).
+    smooth = off_the_grid_lines(flow)
     torch.testing.assert_close(
         flow.grad[smooth], golden(f"{case}_grad_flow", device)[smooth], rtol=1e-5, atol=1e-5
     )
+
+
+@devices
+@warps
+@cases
+def test_equals_mxnet_at_its_rounded_positions(case: str, warp: WarpFn, device: str) -> None:
+    feature, flow, grid, *expected, ograd = (
+        golden(f"{case}_{name}", device)
+        for name in ("data", "flow", "grid", "out", "grad_data", "grad_flow", "ograd")
+    )
+    sides = torch.tensor(grid.shape[:1:-1], device=device)
+    positions = (grid + 1) * (sides - 1).view(2, 1, 1) / 2
+    cells = torch.stack(torch.meshgrid(*map(torch.arange, sides.tolist()), indexing="xy"))
+    rounded_flow = (positions.double() - cells.to(device)).requires_grad_()
+    feature = feature.double().requires_grad_()
+    warped = warp(feature, rounded_flow)
+    warped.backward(ograd.double())
+    smooth = off_the_grid_lines(flow)
+    ours = (warped, feature.grad, rounded_flow.grad * smooth)
+    expected = tuple(tensor.double() for tensor in (*expected[:2], expected[2] * smooth))
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
 
 
 @warps
@@ -252,3 +277,28 @@ def test_gradient_on_cuda_says_that_it_is_not_deterministic() -> None:
             warped.sum().backward()
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    height=st.integers(2, 6),
+    width=st.integers(2, 6),
+    reach=st.sampled_from([0.5, 3.0, 100.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_staying_inside_pads_with_the_border(height: int, width: int, reach: float, seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    feature = torch.randn(1, 2, height, width, generator=generator, dtype=torch.float64)
+    flow = reach * torch.randn(1, 2, height, width, generator=generator, dtype=torch.float64)
+    cells = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = torch.stack([flow[0, 0] + cells[1], flow[0, 1] + cells[0]], dim=-1)
+    grid = at / (torch.tensor([width, height]) - 1) * 2 - 1
+    expected = torch.nn.functional.grid_sample(
+        feature, grid[None], padding_mode="border", align_corners=True
+    )
+    torch.testing.assert_close(flow_warp(feature, stay_inside(flow)), expected)
+
+
+def test_staying_inside_leaves_zero_flow_as_it_is():
+    flow = torch.zeros(1, 2, 3, 4)
+    assert torch.equal(stay_inside(flow), flow)

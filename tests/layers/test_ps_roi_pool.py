@@ -48,10 +48,14 @@ def expected_pool(maps: np.ndarray, rois: np.ndarray, k: int) -> np.ndarray:
 @pytest.mark.parametrize("case", ["a", "b_batch2"])
 def test_equals_mxnet(case: str) -> None:
     maps = golden(f"{case}_data").requires_grad_()
-    pooled = PSROIPool(7, 1 / 16)(maps, golden(f"{case}_rois"))
+    rois = golden(f"{case}_rois").requires_grad_()
+    pooled = PSROIPool(7, 1 / 16)(maps, rois)
     pooled.backward(golden(f"{case}_ograd"))
     torch.testing.assert_close(pooled, golden(f"{case}_out"), rtol=0, atol=1e-5)
     torch.testing.assert_close(maps.grad, golden(f"{case}_grad_data"), rtol=0, atol=1e-5)
+    # None is zero here.
+    assert rois.grad is None
+    assert not golden(f"{case}_grad_rois").any()
 
 
 # Half pixels are where roundings differ; a few boxes reach outside of the map.

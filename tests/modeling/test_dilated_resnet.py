@@ -1,5 +1,8 @@
 """The dilated ResNet of the paper."""
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
 import pytest
 import torch
 from detectron2.config import CfgNode, get_cfg
@@ -9,6 +12,8 @@ from detectron2.modeling.backbone import build_resnet_backbone
 
 import fgfa.modeling  # noqa: F401  registers the builder
 from fgfa.config import add_fgfa_config
+
+Goldens = Callable[[str], Mapping[str, np.ndarray]]
 
 
 @pytest.fixture
@@ -49,6 +54,28 @@ def test_batch_norms_are_frozen_with_the_epsilon_of_the_config(cfg: CfgNode):
     assert all(isinstance(norm, FrozenBatchNorm2d) for norm in norms)
     assert len(norms) == 53
     assert {norm.eps for norm in norms} == {3e-4}
+
+
+def test_batch_norm_is_that_of_the_original(cfg: CfgNode, golden: Goldens):
+    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = 3
+    norm = build_backbone(cfg).body.stem.conv1.norm
+    names = ("x", "gamma", "beta", "mean", "var", "out")
+    x, *parameters, expected = (torch.from_numpy(golden("ops")[f"bn_{name}"]) for name in names)
+    keys = ("weight", "bias", "running_mean", "running_var")
+    norm.load_state_dict(dict(zip(keys, parameters, strict=True)))
+    torch.testing.assert_close(norm(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["odd", "even", "mix"])
+def test_pooling_is_that_of_the_original(cfg: CfgNode, case: str, golden: Goldens):
+    stem = build_backbone(cfg).body.stem
+    stem.conv1 = torch.nn.Identity()
+    x, expected = (
+        torch.from_numpy(golden("ops")[f"{name}_{case}_{end}"])
+        for name, end in (("avgfull", "in"), ("pool1", "out"))
+    )
+    # The stem cuts off negative values before it pools; the golden was pooled alone.
+    assert torch.equal(stem(x), expected.relu())
 
 
 @pytest.mark.parametrize("in_1x1", [True, False])

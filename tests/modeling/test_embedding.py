@@ -1,7 +1,9 @@
 """The embedding in which frames are compared."""
 
+import pytest
 import torch
 
+from fgfa.errors import InputError
 from fgfa.modeling import Embedding
 
 
@@ -32,3 +34,18 @@ def test_feature_is_left_as_it_is():
     before = feature.clone()
     Embedding(6, [4, 5, 7])(feature)
     assert torch.equal(feature, before)
+
+
+def test_a_single_convolution():
+    torch.manual_seed(0)
+    embedding = Embedding(6, [5], [3])
+    feature = torch.randn(1, 6, 3, 4)
+    weight, bias = embedding.parameters()
+    expected = torch.conv2d(feature, weight, bias, padding=1)
+    torch.testing.assert_close(embedding(feature), expected)
+    assert (expected < 0).any()
+
+
+def test_as_many_kernels_as_channels_are_asked_for():
+    with pytest.raises(InputError, match=r"EMBEDDING_KERNELS .* differ in length"):
+        Embedding(6, [5], [1, 3, 1])

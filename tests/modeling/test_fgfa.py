@@ -201,6 +201,22 @@ def test_boxes_are_given_in_the_size_that_is_wanted(model: FGFA):
     torch.testing.assert_close(raw.pred_boxes.tensor, boxes)
 
 
+def test_boxes_are_divided_by_the_factor_of_the_frame(model: FGFA):
+    model.eval()
+    scales = []
+    model.roi_heads.register_forward_pre_hook(
+        lambda _module, inputs: scales.append(inputs[0].image_scales)
+    )
+    (item,) = make_inputs(make_frames(1))
+    (raw,) = model.inference([item], do_postprocess=False)
+    sizes = {"height": 129, "width": 193, "image_scale": 0.5}
+    for inputs in (item | sizes, {"image": item["new_frames"][0], **sizes}):
+        (result,) = model([inputs])
+        assert torch.equal(result["instances"].pred_boxes.tensor, raw.pred_boxes.tensor / 0.5)
+        assert result["instances"].image_size == (129, 193)
+    assert scales == [[1.0], [0.5], [0.5]]
+
+
 @pytest.mark.parametrize("order", [[1], [0, 2], [0, 1, 1], [0, 1, 2, 1]])
 def test_key_frame_out_of_order_is_one_sentence(model: FGFA, order: list[int]):
     model.eval()
@@ -251,3 +267,24 @@ def test_no_neighbor_is_one_sentence(tiny_cfg: CfgNode):
     tiny_cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 0
     with pytest.raises(InputError, match="TRAIN_NEIGHBORS"):
         make_model(tiny_cfg)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+def test_flow_beyond_the_map_reads_its_padding(tiny_cfg: CfgNode, padding: str):
+    tiny_cfg.MODEL.FGFA.WARP_PADDING = padding
+    model = make_model(tiny_cfg).eval()
+    nn.init.constant_(model.flow_net.predict_flow2.bias, 1000)
+    seen = []
+    model.proposal_generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    (frame,) = make_frames(1)
+    model([{"image": frame, "height": HEIGHT, "width": WIDTH}])
+    corner = model.encode([frame])[0].feature[:, -1:, -1:]
+    expected = corner if padding == "border" else torch.zeros_like(corner)
+    torch.testing.assert_close(seen[0]["feat"][0], expected.expand(-1, 4, 6))
+    assert corner.any()
+
+
+def test_unknown_warp_padding_is_refused(tiny_cfg: CfgNode):
+    tiny_cfg.MODEL.FGFA.WARP_PADDING = "reflection"
+    with pytest.raises(InputError, match="WARP_PADDING is 'reflection'"):
+        build_model(tiny_cfg)

@@ -1,7 +1,3 @@
-import json
-import zlib
-
-import numpy as np
 import pytest
 import torch
 from detectron2.config import get_cfg
@@ -9,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fgfa.config import add_fgfa_config
+from fgfa.errors import InputError
 from fgfa.modeling.flow_net import FLOW_NET_REGISTRY, FlowNetS, build_flow_net
+from fgfa.modeling.flow_net.flownet_s import _double, _merge
 
 SMALL = 1 / 16
 
@@ -29,33 +27,48 @@ def original_name(parameter):
     return f"{layer}_{kind}"
 
 
-def weights_by_rule(name, description):
-    """A parameter of the goldens, made of its name and shape as their README says."""
-    shape = description["shape"]
-    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
-    if name.endswith("_bias"):
-        noise = 0.05 * noise * description["mult"] + description["offset"]
-    else:
-        transposed = name.startswith(("deconv", "upsample_flow"))
-        fan = shape[0] * shape[2] * shape[3] / 4 if transposed else np.prod(shape[1:])
-        noise *= description["mult"] * np.sqrt(2 / fan)
-    weights = noise.astype("<f4")
-    assert zlib.crc32(weights.tobytes()) == description["crc32_le_f32"]
-    return torch.from_numpy(weights)
-
-
-def test_original_flow(shared_dir):
-    descriptions = json.loads((shared_dir / "golden" / "params.json").read_text())
+def test_original_flow(original_weights, golden):
     net = FlowNetS().eval()
-    names = {name: original_name(name) for name in net.state_dict()}
-    net.load_state_dict({k: weights_by_rule(v, descriptions[v]) for k, v in names.items()})
-    golden = np.load(shared_dir / "golden" / "net_k2_120x213.npz")
-    frames = torch.from_numpy(golden["frames_bgr_u8"][..., ::-1].copy()).permute(0, 3, 1, 2)
+    weights = {name: original_weights[original_name(name)] for name in net.state_dict()}
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    arrays = golden("net_k2_120x213")
+    frames = torch.from_numpy(arrays["frames_bgr_u8"][..., ::-1].copy()).permute(0, 3, 1, 2)
     window = net.normalize(frames[1:6].float())
     with torch.no_grad():
         flow = net(window[2:3].expand_as(window), window)
-    expected = torch.from_numpy(golden["frame3_flow"])
+    expected = torch.from_numpy(arrays["frame3_flow"])
     assert (flow - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("case", ["odd", "even", "mix"])
+def test_images_are_halved_as_in_the_original(case, small_net, golden):
+    images, halved, gradient = (
+        torch.from_numpy(golden("ops")[f"avgfull_{case}_{name}"])
+        for name in ("in", "out", "gradones")
+    )
+    seen = []
+    hook = small_net.conv1.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
+    images.requires_grad_()
+    small_net(images, torch.zeros_like(images))
+    hook.remove()
+    ours = seen[0][:, :3]
+    torch.testing.assert_close(ours, halved, rtol=0, atol=1e-5)
+    (ours_gradient,) = torch.autograd.grad(ours.sum(), images)
+    torch.testing.assert_close(ours_gradient, gradient, rtol=0, atol=1e-5)
+
+
+def test_maps_are_doubled_and_cropped_as_in_the_original(golden):
+    ops = golden("ops")
+    x, weight, bias, doubled, cropped = (
+        torch.from_numpy(ops[f"deconvcrop_{name}"]) for name in ("x", "w", "b", "deconv", "crop")
+    )
+    layer = _double(4, 3)
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    with torch.no_grad():
+        ours = layer(x)
+    torch.testing.assert_close(ours, doubled, rtol=0, atol=1e-5)
+    skip, activated = torch.zeros_like(cropped), torch.zeros_like(ours)
+    torch.testing.assert_close(_merge(skip, activated, ours)[:, -3:], cropped, rtol=0, atol=1e-5)
 
 
 @given(height=st.integers(1, 150), width=st.integers(1, 150))
@@ -121,13 +134,38 @@ def test_mean_is_not_in_checkpoints(small_net):
     assert not [name for name in small_net.state_dict() if "mean" in name]
 
 
-def test_config_gives_name_and_width():
+def test_last_prediction_at_stride_8_is_averaged():
+    torch.manual_seed(0)
+    net = FlowNetS(width=SMALL, finest_stride=8)
+    torch.nn.init.normal_(net.predict_flow2.weight)
+    seen = []
+    net.predict_flow2.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    key, neighbor = torch.randn(2, 1, 3, 96, 160)
+    flow = net(key, neighbor)
+    assert seen[0].shape == (1, 2, 12, 20)
+    expected = 2.5 * seen[0].unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(4, 5))
+    torch.testing.assert_close(flow, expected)
+
+
+def test_other_strides_are_refused():
+    with pytest.raises(InputError, match="FINEST_STRIDE is 4"):
+        FlowNetS(width=SMALL, finest_stride=4)
+
+
+def test_config_gives_name_width_mean_and_stride():
     cfg = get_cfg()
     add_fgfa_config(cfg)
     cfg.MODEL.FLOW_NET.WIDTH = 0.25
+    assert build_flow_net(cfg).pixel_mean.flatten().tolist() == pytest.approx(
+        [123.15, 115.90, 103.06]
+    )
+    cfg.MODEL.FLOW_NET.PIXEL_MEAN = [1.0, 2.0, 3.0]
+    cfg.MODEL.FLOW_NET.FINEST_STRIDE = 8
     net = build_flow_net(cfg)
     assert isinstance(net, FlowNetS)
     assert net.conv6.out_channels == 256
+    assert net.pixel_mean.flatten().tolist() == [1.0, 2.0, 3.0]
+    assert net.finest_stride == 8
 
 
 def test_registry_names():

@@ -1,7 +1,7 @@
 """The R-FCN head: channels, losses, hard example mining and inference."""
 
 import sys
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import EventStorage
 
 from fgfa.modeling import RFCNROIHeads
+
+Goldens = Callable[[str], Mapping[str, np.ndarray]]
 
 SIZE = (64, 96)
 IMAGES = ImageList(torch.zeros(1, 3, *SIZE), [SIZE])
@@ -146,16 +148,16 @@ class GivenDeltas:
 
 
 @pytest.mark.parametrize("case", ["a", "fewer"])
-def test_hard_example_mining_is_that_of_the_original(case: str, shared_dir: Path):
-    golden = np.load(shared_dir / "golden" / "ops.npz")
-    names = ("cls_score", "bbox_pred", "labels", "bbox_targets", "out_labels", "out_weights")
-    scores, deltas, labels, targets, kept_labels, weights = (
-        torch.from_numpy(golden[f"ohem_{case}_{name}"]) for name in names
+def test_hard_example_mining_is_that_of_the_original(case: str, golden: Goldens):
+    names = ("cls_score", "bbox_pred", "labels", "bbox_targets", "bbox_weights")
+    scores, deltas, labels, targets, weights, kept_labels, kept_weights = (
+        torch.from_numpy(golden("ops")[f"ohem_{case}_{name}"])
+        for name in (*names, "out_labels", "out_weights")
     )
     foreground = labels > 0
     head = make_head(
         num_classes=scores.shape[1] - 1,
-        ohem_rois=int(golden[f"ohem_{case}_k"]),
+        ohem_rois=int(golden("ops")[f"ohem_{case}_k"]),
         transform=GivenDeltas(targets[foreground, 4:]),
     )
     background_last = scores.roll(-1, dims=1).requires_grad_()
@@ -165,17 +167,18 @@ def test_hard_example_mining_is_that_of_the_original(case: str, shared_dir: Path
     losses = head.losses(background_last, deltas, [rois])
     sum(losses.values()).backward()
     # The original marks what it drops with label -1 and box weight 0.
-    assert torch.equal(background_last.grad.abs().sum(dim=1) > 0, kept_labels >= 0)
-    assert torch.equal(deltas.grad.abs().sum(dim=1) > 0, weights.sum(dim=1) > 0)
+    kept = background_last.grad.abs().sum(dim=1) > 0
+    assert torch.equal(torch.where(kept, labels, -1), kept_labels)
+    kept_boxes = deltas.grad.abs().sum(dim=1) > 0
+    assert torch.equal(weights * kept_boxes[:, None], kept_weights)
     smooth_l1 = torch.nn.functional.smooth_l1_loss(deltas, targets[:, 4:], reduction="none")
-    expected = (smooth_l1 * weights[:, 4:]).sum() / head.ohem_rois
+    expected = (smooth_l1 * kept_weights[:, 4:]).sum() / head.ohem_rois
     torch.testing.assert_close(losses["loss_box_reg"], expected)
 
 
-def test_class_loss_gradient_is_that_of_the_original(shared_dir: Path):
-    golden = np.load(shared_dir / "golden" / "ops.npz")
+def test_class_loss_gradient_is_that_of_the_original(golden: Goldens):
     scores, labels, grad = (
-        torch.from_numpy(golden[f"clssoftmax_{name}"]) for name in ("in", "label", "grad")
+        torch.from_numpy(golden("ops")[f"clssoftmax_{name}"]) for name in ("in", "label", "grad")
     )
     # Label -1 marks RoIs that hard example mining dropped.
     kept = labels >= 0
@@ -185,6 +188,35 @@ def test_class_loss_gradient_is_that_of_the_original(shared_dir: Path):
     rois = make_rois([[0.0, 0.0, 8.0, 8.0]] * len(classes), classes.tolist())
     head.losses(logits, torch.zeros(len(classes), 4), [rois])["loss_cls"].backward()
     torch.testing.assert_close(logits.grad.roll(1, dims=1), grad[kept], atol=1e-7, rtol=1e-5)
+    assert not grad[~kept].any()
+
+
+def test_probabilities_are_those_of_the_original(golden: Goldens):
+    scores, expected = (
+        torch.from_numpy(golden("ops")[f"clssoftmax_{name}"]) for name in ("in", "prob")
+    )
+    head = make_head(num_classes=scores.shape[1] - 1)
+    head.test_score_thresh, head.test_topk_per_image = -1.0, scores.numel()
+    rois = make_rois([[4.0 * i, 0.0, 4.0 * i + 2, 2.0] for i in range(len(scores))])
+    logits = scores.roll(-1, dims=1)
+    (instances,) = head.inference(logits, torch.zeros(len(scores), 4), [rois])
+    probabilities = torch.zeros_like(scores[:, 1:])
+    row = (instances.pred_boxes.tensor[:, 0] / 4).round().long()
+    probabilities[row, instances.pred_classes] = instances.scores
+    torch.testing.assert_close(probabilities, expected[:, 1:], rtol=0, atol=1e-5)
+
+
+def test_box_loss_is_that_of_the_original(golden: Goldens):
+    differences, losses, grad = (
+        torch.from_numpy(golden("ops")[f"smoothl1_{name}"]) for name in ("in", "out", "grad")
+    )
+    head = make_head(ohem_rois=1, transform=GivenDeltas(torch.zeros(1, 4)))
+    deltas = torch.nn.functional.pad(differences[:, None], (0, 3)).requires_grad_()
+    roi = make_rois([[0.0, 0.0, 8.0, 8.0]], [0])
+    ours = [head.losses(torch.zeros(1, 3), row[None], [roi])["loss_box_reg"] for row in deltas]
+    torch.testing.assert_close(torch.stack(ours), losses, rtol=0, atol=1e-5)
+    torch.stack(ours).sum().backward()
+    torch.testing.assert_close(deltas.grad[:, 0], grad, rtol=0, atol=1e-5)
 
 
 def test_training_labels_all_rois_and_the_ground_truth():

@@ -19,6 +19,7 @@ def add_fgfa_config(cfg: CfgNode) -> None:
     _add_flow_network(cfg)
     _add_backbone(cfg)
     _add_rfcn_head(cfg)
+    _add_res5_head(cfg)
     _add_data_solver_and_test(cfg)
 
 
@@ -30,8 +31,11 @@ def _add_aggregation(cfg: CfgNode) -> None:
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9
     # Neighbors drawn for a key frame in training (paper, section 4.2).
     cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 2
-    # Output channels of the embedding's 1x1, 3x3 and 1x1 convolutions (paper, section 3.4).
+    # Output channels and kernel sizes of the embedding's convolutions (paper, section 3.4).
     cfg.MODEL.FGFA.EMBEDDING_CHANNELS = [512, 512, 2048]
+    cfg.MODEL.FGFA.EMBEDDING_KERNELS = [1, 3, 1]
+    # What lies outside of a map that is warped: "zeros", as in the original, or its "border".
+    cfg.MODEL.FGFA.WARP_PADDING = "zeros"
 
 
 def _add_flow_network(cfg: CfgNode) -> None:
@@ -42,6 +46,11 @@ def _add_flow_network(cfg: CfgNode) -> None:
     cfg.MODEL.FLOW_NET.WEIGHTS = ""
     # Factor on FlowNetS's channel counts: 1.0 is the original, less suits a CPU.
     cfg.MODEL.FLOW_NET.WIDTH = 1.0
+    # Mean of the images that FlowNetS sees, RGB, 0-255.
+    cfg.MODEL.FLOW_NET.PIXEL_MEAN = [123.15, 115.90, 103.06]
+    # Stride, in pixels of the image, of FlowNetS's last prediction: 16, on averaged features, as in
+    # the original; or 8, as in the FlowNet paper, and the flow is averaged.
+    cfg.MODEL.FLOW_NET.FINEST_STRIDE = 16
     # Leaves the flow network as it is in training; the paper trains it with the rest.
     cfg.MODEL.FLOW_NET.FREEZE = False
 
@@ -76,12 +85,24 @@ def _add_rfcn_head(cfg: CfgNode) -> None:
     cfg.MODEL.RFCN_HEAD.OHEM_ROIS = 128
 
 
+def _add_res5_head(cfg: CfgNode) -> None:
+    cfg.MODEL.RES5_HEAD = CfgNode()
+    # Channels of the 1x1 convolution between res5 and RoI pooling in Res5MapROIHeads; 0 for none.
+    cfg.MODEL.RES5_HEAD.REDUCED_CHANNELS = 256
+
+
 def _add_data_solver_and_test(cfg: CfgNode) -> None:
+    # Resizes by one factor for both sides, with OpenCV, as the original (lib/utils/image.py), and
+    # takes corners of boxes for pixels, x from 0 to width - 1. Detectron2 resizes to a size, with
+    # Pillow. A MIN_SIZE of 0 takes frames as they are.
+    cfg.INPUT.RESIZE_BY_FACTOR = False
     # Largest relative change of brightness, contrast and saturation in training; 0 is off.
     cfg.INPUT.COLOR_JITTER = 0.0
 
-    # "SGD", the original's, or "AdamW", with which a small model learns in minutes: the score of a
-    # RoI is a mean over GRID_SIZE^2 cells, which makes the gradient of each map as much smaller.
+    # "SGD" is Detectron2's. "MXNetSGD" is the original's: it sums gradients over the batch, so that
+    # BASE_LR is that of one image, and a drop of BASE_LR leaves the momentum as it is. With "AdamW"
+    # a small model learns in minutes: the score of a RoI is a mean over GRID_SIZE^2 cells, which
+    # makes the gradient of each map as much smaller.
     cfg.SOLVER.OPTIMIZER = "SGD"
 
     # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.

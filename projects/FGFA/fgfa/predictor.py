@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
-from detectron2.data.detection_utils import build_augmentation
 from detectron2.modeling import build_model
-from detectron2.modeling.postprocessing import detector_postprocess
 from detectron2.structures import Instances
 
 from fgfa.checkpoint import FGFACheckpointer
+from fgfa.data.resizing import build_augmentation, image_scale
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA, FrameWindow
+from fgfa.modeling.postprocess import to_frame_pixels
 
 
 class VideoPredictor:
@@ -32,7 +32,7 @@ class VideoPredictor:
         """Builds the model and loads `MODEL.WEIGHTS`.
 
         Args:
-            cfg: config of an FGFA model, or of a single-frame `GeneralizedRCNN`.
+            cfg: config of an FGFA model, or of a single-frame `GeneralizedRCNN` or `LegacyRCNN`.
             causal: aggregates past frames only, so that the result of a frame comes before the
                 next frame is read.
 
@@ -46,11 +46,15 @@ class VideoPredictor:
         self._is_rgb = cfg.INPUT.FORMAT == "RGB"
         self._wants_reset = False
 
-    def __call__(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, Instances]]:
+    def __call__(
+        self, frames: Iterable[np.ndarray], resized_by: float | None = None
+    ) -> Iterator[tuple[int, Instances]]:
         """Detects in one or, where `reset` is called or the frame size changes, several videos.
 
         Args:
             frames: BGR images, uint8, (H, W, 3). They are read one at a time and not kept.
+            resized_by: factor by which the frames were resized already, such as 600 / 720. They
+                are then taken as they are, and boxes are in pixels of the frames before that.
 
         Yields:
             The number of a frame in `frames`, from 0, and its detections in its own pixels; in
@@ -58,18 +62,21 @@ class VideoPredictor:
             the video ends.
 
         Raises:
-            InputError: if a frame is not such an image.
+            InputError: if a frame is not such an image, or the factor is not positive.
         """
+        if resized_by is not None and not resized_by > 0:
+            raise InputError(f"resized_by is {resized_by}; pass a positive factor, or none")
         self._wants_reset = False
-        video, start = None, 0
+        video, start, size = None, 0, None
         for index, frame in enumerate(frames):
             _check_frame(frame, index)
-            if video is None or self._wants_reset or frame.shape[:2] != video.frame_size:
+            if video is None or self._wants_reset or frame.shape[:2] != size:
                 if video is not None:
                     yield from _numbered(start, video.finish())
-                video, start = self._start_video(frame.shape[:2]), index
+                start, size = index, frame.shape[:2]
+                video = self._start_video(size, resized_by)
                 self._wants_reset = False
-            yield from _numbered(start, video.push(self._to_tensor(frame)))
+            yield from _numbered(start, video.push(self._to_tensor(frame, resized_by is None)))
         if video is not None:
             yield from _numbered(start, video.finish())
 
@@ -77,22 +84,30 @@ class VideoPredictor:
         """Makes the next frame that is read the first of a new video, for example at a cut."""
         self._wants_reset = True
 
-    def _start_video(self, frame_size: tuple[int, int]) -> "_Video":
+    def _start_video(self, size: tuple[int, int], resized_by: float | None) -> "_Video":
+        if resized_by is None:
+            frame_size, scale = size, image_scale(self._augmentations.augs, size)
+        else:
+            height, width = (round(side / resized_by) for side in size)
+            frame_size, scale = (height, width), resized_by
         if isinstance(self.model, FGFA):
-            return _AggregatedVideo(self.model, frame_size, self.causal)
-        return _SingleFrameVideo(self.model, frame_size)
+            return _AggregatedVideo(self.model, frame_size, scale, self.causal)
+        return _SingleFrameVideo(self.model, frame_size, scale)
 
-    def _to_tensor(self, frame: np.ndarray) -> torch.Tensor:
-        image = np.ascontiguousarray(frame[:, :, ::-1] if self._is_rgb else frame)
-        resized = self._augmentations(T.AugInput(image)).apply_image(image)
-        return torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1)))
+    def _to_tensor(self, frame: np.ndarray, resizes: bool) -> torch.Tensor:
+        image = frame[:, :, ::-1] if self._is_rgb else frame
+        if resizes:
+            image = np.ascontiguousarray(image)
+            image = self._augmentations(T.AugInput(image)).apply_image(image)
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 class _Video:
     """A video on its way through a model: frames in, detections out."""
 
-    def __init__(self, frame_size: tuple[int, int], lookahead: int) -> None:
+    def __init__(self, frame_size: tuple[int, int], scale: float | None, lookahead: int) -> None:
         self.frame_size = frame_size
+        self.scale = scale
         self._lookahead = lookahead
         self._pushed = 0
         self._detected = 0
@@ -113,40 +128,50 @@ class _Video:
     def _detect_next(self) -> tuple[int, Instances]:
         key = self._detected
         self._detected += 1
-        return key, detector_postprocess(self._detect(key), *self.frame_size)
+        return key, self._detect(key)
 
     def _add(self, image: torch.Tensor) -> None:
         raise NotImplementedError
 
     def _detect(self, key: int) -> Instances:
+        """Detections in pixels of the frame."""
         raise NotImplementedError
 
 
 class _AggregatedVideo(_Video):
-    def __init__(self, model: FGFA, frame_size: tuple[int, int], causal: bool) -> None:
+    def __init__(
+        self, model: FGFA, frame_size: tuple[int, int], scale: float | None, causal: bool
+    ) -> None:
         self._model = model
         self._window = FrameWindow(model.test_radius, causal)
-        super().__init__(frame_size, self._window.lookahead)
+        super().__init__(frame_size, scale, self._window.lookahead)
 
     def _add(self, image: torch.Tensor) -> None:
         for encoding in self._model.encode([image]):
             self._window.add(encoding)
 
     def _detect(self, key: int) -> Instances:
-        return self._model.detect(self._window, key)
+        instances = self._model.detect(self._window, key, self.scale)
+        return to_frame_pixels(instances, *self.frame_size, self.scale)
 
 
 class _SingleFrameVideo(_Video):
-    def __init__(self, model: torch.nn.Module, frame_size: tuple[int, int]) -> None:
+    def __init__(
+        self, model: torch.nn.Module, frame_size: tuple[int, int], scale: float | None
+    ) -> None:
         self._model = model
-        super().__init__(frame_size, lookahead=0)
+        super().__init__(frame_size, scale, lookahead=0)
 
     def _add(self, image: torch.Tensor) -> None:
         self._image = image
 
     def _detect(self, key: int) -> Instances:
-        (instances,) = self._model.inference([{"image": self._image}], do_postprocess=False)
-        return instances
+        height, width = self.frame_size
+        item = {"image": self._image, "height": height, "width": width}
+        if self.scale is not None:
+            item["image_scale"] = self.scale
+        (output,) = self._model.inference([item])
+        return output["instances"]
 
 
 def _numbered(

@@ -12,6 +12,7 @@ from detectron2.structures import Instances
 from fgfa.data.color_jitter import color_jitter
 from fgfa.data.frame_choice import entering_frames, training_neighbors
 from fgfa.data.frame_reading import read_frame
+from fgfa.data.resizing import build_augmentation, image_scale
 
 
 class VideoDatasetMapper:
@@ -20,7 +21,8 @@ class VideoDatasetMapper:
     In training the result has `image` (uint8 tensor (3, H, W)), `neighbors` (list of
     `train_neighbors` such tensors; absent for 0) and `instances`. At test time it has `image`, or
     with a `test_radius` only `new_frames`: those frames of the window that no earlier key frame
-    needed, so that each frame of a video that is read in order is read once.
+    needed, so that each frame of a video that is read in order is read once; and `image_scale`
+    where frames are resized by a factor.
     """
 
     @configurable
@@ -33,6 +35,7 @@ class VideoDatasetMapper:
         train_neighbors: int = 0,
         train_radius: int = 0,
         test_radius: int | None = None,
+        corners_are_pixels: bool = False,
     ) -> None:
         """
         Args:
@@ -42,6 +45,8 @@ class VideoDatasetMapper:
             train_neighbors: neighbors to read with a key frame in training.
             train_radius: their largest distance from the key frame, frames.
             test_radius: radius of the window at test time, frames; None for a single-frame model.
+            corners_are_pixels: both corners of a box lie in it, as in the original: in training a
+                box ends at the last pixel of its frame, and stays where it is one pixel wide.
         """
         self.is_train = is_train
         self.augmentations = T.AugmentationList(augmentations)
@@ -49,10 +54,11 @@ class VideoDatasetMapper:
         self.train_neighbors = train_neighbors
         self.train_radius = train_radius
         self.test_radius = test_radius
+        self.corners_are_pixels = corners_are_pixels
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool) -> dict:
-        augmentations = utils.build_augmentation(cfg, is_train)
+        augmentations = build_augmentation(cfg, is_train)
         if is_train and cfg.INPUT.CROP.ENABLED:
             augmentations.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
         if is_train and cfg.INPUT.COLOR_JITTER > 0:
@@ -61,6 +67,7 @@ class VideoDatasetMapper:
             "is_train": is_train,
             "augmentations": augmentations,
             "image_format": cfg.INPUT.FORMAT,
+            "corners_are_pixels": cfg.INPUT.RESIZE_BY_FACTOR,
         }
         if cfg.MODEL.META_ARCHITECTURE == "FGFA":
             args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
@@ -80,19 +87,29 @@ class VideoDatasetMapper:
         frame = copy.deepcopy(frame)
         annotations = frame.pop("annotations", [])
         if self.is_train:
-            images, transforms = self._read([frame["frame_index"], *self._neighbors(frame)], frame)
-            frame["image"], *neighbors = images
-            if neighbors:
-                frame["neighbors"] = neighbors
-            frame["instances"] = _instances(annotations, transforms, frame["image"].shape[1:])
-        elif self.test_radius is None:
-            (frame["image"],), _ = self._read([frame["frame_index"]], frame)
+            self._add_training_inputs(frame, annotations)
         else:
-            entering = entering_frames(
-                frame["frame_index"], frame["video_length"], self.test_radius
-            )
-            frame["new_frames"], _ = self._read(entering, frame)
+            self._add_test_inputs(frame)
         return frame
+
+    def _add_training_inputs(self, frame: dict, annotations: list[dict]) -> None:
+        images, transforms = self._read([frame["frame_index"], *self._neighbors(frame)], frame)
+        frame["image"], *neighbors = images
+        if neighbors:
+            frame["neighbors"] = neighbors
+        make_instances = _pixel_instances if self.corners_are_pixels else _instances
+        objects = [a for a in annotations if not a.get("iscrowd", 0)]
+        frame["instances"] = make_instances(objects, transforms, frame)
+
+    def _add_test_inputs(self, frame: dict) -> None:
+        scale = image_scale(self.augmentations.augs, (frame["height"], frame["width"]))
+        if scale is not None:
+            frame["image_scale"] = scale
+        if self.test_radius is None:
+            (frame["image"],), _ = self._read([frame["frame_index"]], frame)
+            return
+        entering = entering_frames(frame["frame_index"], frame["video_length"], self.test_radius)
+        frame["new_frames"], _ = self._read(entering, frame)
 
     def _neighbors(self, frame: dict) -> list[int]:
         # Detectron2 seeds numpy's global generator in every worker of a data loader.
@@ -122,13 +139,22 @@ class VideoDatasetMapper:
         return [tensors[index] for index in indices], transforms
 
 
-def _instances(
-    annotations: list[dict], transforms: T.TransformList, image_size: tuple[int, int]
-) -> Instances:
-    """Ground truth of an augmented image of (height, width), without boxes that lie outside."""
+def _instances(annotations: list[dict], transforms: T.TransformList, frame: dict) -> Instances:
+    """Ground truth of the augmented `image` of a frame, without boxes that lie outside."""
+    image_size = tuple(frame["image"].shape[1:])
     annotations = [
         utils.transform_instance_annotations(annotation, transforms, image_size)
         for annotation in annotations
-        if not annotation.get("iscrowd", 0)
     ]
     return utils.filter_empty_instances(utils.annotations_to_instances(annotations, image_size))
+
+
+def _pixel_instances(
+    annotations: list[dict], transforms: T.TransformList, frame: dict
+) -> Instances:
+    """Ground truth of the augmented `image` of a frame, whose boxes end at the last pixel."""
+    last = np.array([frame["width"], frame["height"]] * 2) - 1
+    for annotation in annotations:
+        box = np.clip([annotation["bbox"]], 0, last)
+        annotation["bbox"] = transforms.apply_box(box)[0]
+    return utils.annotations_to_instances(annotations, tuple(frame["image"].shape[1:]))

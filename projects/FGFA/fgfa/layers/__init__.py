@@ -2,7 +2,7 @@
 
 from fgfa.layers.aggregate import aggregate, aggregate_reference, similarity_weights
 from fgfa.layers.extension import has_extension
-from fgfa.layers.flow_warp import flow_warp, flow_warp_reference
+from fgfa.layers.flow_warp import flow_warp, flow_warp_reference, stay_inside
 from fgfa.layers.ps_roi_pool import PSROIPool, ps_roi_pool, ps_roi_pool_reference
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "ps_roi_pool",
     "ps_roi_pool_reference",
     "similarity_weights",
+    "stay_inside",
 ]

@@ -38,6 +38,25 @@ def flow_warp(feature: Tensor, flow: Tensor) -> Tensor:
     return flow_warp_reference(feature, flow)
 
 
+def stay_inside(flow: Tensor) -> Tensor:
+    """Moves every position that flow points to into the map, onto the nearest cell of its border.
+
+    Warping along this flow is what `grid_sample` calls border padding.
+
+    Args:
+        flow: shape (N, 2, H, W), in cells of the map; channel 0 is x, channel 1 is y.
+
+    Returns:
+        Tensor: shape (N, 2, H, W).
+    """
+    height, width = flow.shape[-2:]
+    x = torch.arange(width, dtype=flow.dtype, device=flow.device)
+    y = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None]
+    inside_x = (flow[:, 0] + x).clamp(0, width - 1) - x
+    inside_y = (flow[:, 1] + y).clamp(0, height - 1) - y
+    return torch.stack([inside_x, inside_y], dim=1)
+
+
 def flow_warp_reference(feature: Tensor, flow: Tensor) -> Tensor:
     """Does what :func:`flow_warp` does, in plain PyTorch."""
     batch, channels, height, width = feature.shape

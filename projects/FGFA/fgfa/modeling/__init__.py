@@ -9,6 +9,8 @@ from .embedding import Embedding
 from .fgfa import FGFA
 from .flow_net import FLOW_NET_REGISTRY, build_flow_net
 from .frame_window import FrameEncoding, FrameWindow
+from .legacy import LegacyAnchorGenerator, LegacyRCNN, LegacyRFCNROIHeads, LegacyRPN
+from .res5_map_head import Res5MapROIHeads
 from .rfcn_head import RFCNROIHeads
 from .rpn_head import RFCNRPNHead
 
@@ -18,8 +20,13 @@ __all__ = [
     "Embedding",
     "FrameEncoding",
     "FrameWindow",
+    "LegacyAnchorGenerator",
+    "LegacyRCNN",
+    "LegacyRFCNROIHeads",
+    "LegacyRPN",
     "RFCNROIHeads",
     "RFCNRPNHead",
+    "Res5MapROIHeads",
     "build_dilated_resnet_backbone",
     "build_efficientnet_lite_backbone",
     "build_flow_net",

@@ -1,15 +1,15 @@
 """The R-FCN head: position-sensitive pooling, class-agnostic boxes, online hard example mining."""
 
-import sys
-
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec, cat
 from detectron2.modeling.box_regression import Box2BoxTransform
+from detectron2.modeling.proposal_generator.proposal_utils import add_ground_truth_to_proposals
 from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY, ROIHeads
 from detectron2.modeling.roi_heads.fast_rcnn import fast_rcnn_inference
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances, pairwise_iou
+from detectron2.utils.events import get_event_storage
 from fvcore.nn import smooth_l1_loss
 from torch import nn
 
@@ -78,8 +78,6 @@ class RFCNROIHeads(ROIHeads):
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
         args = super().from_config(cfg)
-        # OHEM chooses among all RoIs, so none may be sampled away before it.
-        args.update(batch_size_per_image=sys.maxsize, positive_fraction=1.0)
         (in_feature,) = cfg.MODEL.ROI_HEADS.IN_FEATURES
         return args | {
             "in_feature": in_feature,
@@ -126,6 +124,37 @@ class RFCNROIHeads(ROIHeads):
         logits = self.pool(self.score_maps(half), boxes).mean(dim=(2, 3))
         deltas = self.pool(self.delta_maps(half), boxes).mean(dim=(2, 3))
         return logits, deltas
+
+    @torch.no_grad()
+    def label_and_sample_proposals(
+        self, proposals: list[Instances], targets: list[Instances]
+    ) -> list[Instances]:
+        """Labels every RoI, in order: hard example mining chooses among all of them."""
+        if self.proposal_append_gt:
+            proposals = add_ground_truth_to_proposals(targets, proposals)
+        labeled = [self._label(*pair) for pair in zip(proposals, targets, strict=True)]
+        classes = cat([rois.gt_classes for rois in labeled])
+        foreground = (classes < self.num_classes).sum().item()
+        storage = get_event_storage()
+        storage.put_scalar("roi_head/num_fg_samples", foreground / len(labeled))
+        storage.put_scalar("roi_head/num_bg_samples", (len(classes) - foreground) / len(labeled))
+        return labeled
+
+    def _label(self, rois: Instances, objects: Instances) -> Instances:
+        """Adds the class of each RoI, and its object's box where the image has objects."""
+        matches, labels = self.proposal_matcher(
+            self.match_quality(objects.gt_boxes, rois.proposal_boxes)
+        )
+        rois.gt_classes = torch.full_like(matches, self.num_classes)
+        if len(objects) > 0:
+            is_object = labels == 1
+            rois.gt_classes[is_object] = objects.gt_classes[matches[is_object]]
+            rois.gt_boxes = objects.gt_boxes[matches]
+        return rois
+
+    def match_quality(self, gt_boxes: Boxes, rois: Boxes) -> torch.Tensor:
+        """How well objects (M) and RoIs (R) agree, from 0 to 1, shape (M, R)."""
+        return pairwise_iou(gt_boxes, rois)
 
     def losses(
         self, logits: torch.Tensor, deltas: torch.Tensor, proposals: list[Instances]

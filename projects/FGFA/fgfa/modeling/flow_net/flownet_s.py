@@ -8,6 +8,8 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d
 from torch import nn
 
+from fgfa.errors import InputError
+
 from .registry import FLOW_NET_REGISTRY, FlowNet
 
 LEAKY_SLOPE = 0.1
@@ -30,6 +32,7 @@ class FlowNetS(FlowNet):
         width: float = 1.0,
         flow_scale: float = 2.5,
         pixel_mean: Sequence[float] = (123.15, 115.90, 103.06),
+        finest_stride: int = 16,
     ) -> None:
         """
         Args:
@@ -38,8 +41,16 @@ class FlowNetS(FlowNet):
                 in units of 20 pixels of its input, which has half the image's size:
                 20 * 2 / 16 = 2.5.
             pixel_mean: mean of the training images in 0-255, RGB.
+            finest_stride: stride of the last prediction in pixels of the image. With 16 it is made
+                on averaged features; with 8, as in the FlowNet paper, and the flow is averaged.
+
+        Raises:
+            InputError: if `finest_stride` is neither.
         """
         super().__init__()
+        if finest_stride not in (8, 16):
+            raise InputError(f"MODEL.FLOW_NET.FINEST_STRIDE is {finest_stride}; set it to 8 or 16")
+        self.finest_stride = finest_stride
         self.flow_scale = flow_scale
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1), persistent=False)
         c64, c128, c256, c512, c1024 = (max(1, round(c * width)) for c in (64, 128, 256, 512, 1024))
@@ -68,7 +79,11 @@ class FlowNetS(FlowNet):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, object]:
-        return {"width": cfg.MODEL.FLOW_NET.WIDTH}
+        return {
+            "width": cfg.MODEL.FLOW_NET.WIDTH,
+            "pixel_mean": cfg.MODEL.FLOW_NET.PIXEL_MEAN,
+            "finest_stride": cfg.MODEL.FLOW_NET.FINEST_STRIDE,
+        }
 
     def normalize(self, image: torch.Tensor) -> torch.Tensor:
         """Subtracts the mean and divides by 255."""
@@ -91,7 +106,10 @@ class FlowNetS(FlowNet):
         x = _merge(skip3, self.deconv3(x), self.upsample_flow4to3(flow4))
         flow3 = self.predict_flow3(x)
         x = _merge(skip2, self.deconv2(x), self.upsample_flow3to2(flow3))
-        flow2 = self.predict_flow2(_halve(x))
+        if self.finest_stride == 16:
+            flow2 = self.predict_flow2(_halve(x))
+        else:
+            flow2 = _halve(self.predict_flow2(x))
         return [flow * self.flow_scale for flow in (flow2, flow3, flow4, flow5, flow6)]
 
     def _initialize(self) -> None:
@@ -132,8 +150,14 @@ def _double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
 
 
 def _halve(x: torch.Tensor) -> torch.Tensor:
-    """2x2 averages, ceil convention; windows on the border divide by the cells inside."""
-    return F.avg_pool2d(x, kernel_size=2, stride=2, ceil_mode=True, count_include_pad=False)
+    """2x2 averages, ceil convention; windows on the border divide by the cells inside.
+
+    Their gradients are divided by four nevertheless, as MXNet does.
+    """
+    height, width = x.shape[-2:]
+    fourths = F.avg_pool2d(F.pad(x, (0, width % 2, 0, height % 2)), kernel_size=2)
+    averages = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False).detach()
+    return fourths + (averages - fourths).detach()
 
 
 def _merge(skip: torch.Tensor, doubled: torch.Tensor, doubled_flow: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,109 @@
+"""The R-FCN head with the box arithmetic of the original."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY
+from detectron2.structures import Boxes, ImageList, Instances
+
+from fgfa.modeling.rfcn_head import RFCNROIHeads
+from fgfa.modeling.scaled_images import ScaledImageList
+
+from .boxes import LegacyBox2BoxTransform, clip_boxes, nms, pairwise_iou
+
+
+@ROI_HEADS_REGISTRY.register()
+class LegacyRFCNROIHeads(RFCNROIHeads):
+    """`RFCNROIHeads` with widths of x2 - x1 + 1 in matching, box deltas, clipping and NMS.
+
+    Detections are clipped to the last pixel of the image and not dropped where they are one pixel
+    wide. NMS measures them in pixels of the frame before it was resized, which `ScaledImageList`
+    tells. Those that tie with the last of the best `test_topk_per_image` stay. (`core/tester.py` of
+    the original.)
+    """
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
+        transform = LegacyBox2BoxTransform(cfg.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS)
+        return super().from_config(cfg, input_shape) | {"box2box_transform": transform}
+
+    def match_quality(self, gt_boxes: Boxes, rois: Boxes) -> torch.Tensor:
+        return pairwise_iou(gt_boxes.tensor, rois.tensor)
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, torch.Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
+        """See `RFCNROIHeads.forward`."""
+        if self.training:
+            return super().forward(images, features, proposals, targets)
+        boxes = [p.proposal_boxes.tensor for p in proposals]
+        logits, deltas = self.predict(features[self.in_feature], boxes)
+        scales = images.image_scales if isinstance(images, ScaledImageList) else None
+        return self.inference(logits, deltas, proposals, scales), {}
+
+    def inference(
+        self,
+        logits: torch.Tensor,
+        deltas: torch.Tensor,
+        proposals: list[Instances],
+        image_scales: Sequence[float] | None = None,
+    ) -> list[Instances]:
+        """Detections of each image, best first, in its pixels.
+
+        Args:
+            logits: shape (R, classes + 1), background last.
+            deltas: shape (R, 4).
+            proposals: for each image its RoIs.
+            image_scales: factor by which each frame was resized; 1 if absent.
+        """
+        rois = torch.cat([p.proposal_boxes.tensor for p in proposals])
+        counts = [len(p) for p in proposals]
+        boxes = self.box2box_transform.apply_deltas(deltas, rois).split(counts)
+        scores = F.softmax(logits, dim=1).split(counts)
+        sizes = [p.image_size for p in proposals]
+        scales = image_scales or [1.0] * len(sizes)
+        return [
+            self._detections(*image) for image in zip(boxes, scores, sizes, scales, strict=True)
+        ]
+
+    def _detections(
+        self,
+        boxes: torch.Tensor,
+        scores: torch.Tensor,
+        image_size: tuple[int, int],
+        image_scale: float,
+    ) -> Instances:
+        """Detections of an image from boxes (R, 4) and scores (R, classes + 1)."""
+        boxes = clip_boxes(boxes, image_size)
+        roi, label = self._keep_after_nms(boxes / image_scale, scores)
+        kept_scores = scores[roi, label]
+        if 0 <= self.test_topk_per_image < len(roi):
+            least = kept_scores.topk(self.test_topk_per_image).values.amin()
+            enough = kept_scores >= least
+            roi, label, kept_scores = roi[enough], label[enough], kept_scores[enough]
+        order = kept_scores.argsort(descending=True, stable=True)
+        return Instances(
+            image_size,
+            pred_boxes=Boxes(boxes[roi[order]]),
+            scores=kept_scores[order],
+            pred_classes=label[order],
+        )
+
+    def _keep_after_nms(
+        self, boxes: torch.Tensor, scores: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """RoI and class of each detection that passes the threshold and its class's NMS."""
+        kept = []
+        for label in range(self.num_classes):
+            candidates = (scores[:, label] > self.test_score_thresh).nonzero().squeeze(1)
+            best = nms(boxes[candidates], scores[candidates, label], self.test_nms_thresh)
+            kept.append(candidates[best])
+        classes = [torch.full_like(rois, label) for label, rois in enumerate(kept)]
+        return torch.cat(kept), torch.cat(classes)
