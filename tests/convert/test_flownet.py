@@ -101,6 +101,13 @@ def test_batch_norms_are_folded_into_convolutions(flow_layouts):
     torch.testing.assert_close(net(*pair), 2.5 * flow, atol=1e-4, rtol=1e-4)
 
 
+def test_average_is_what_mmtracking_makes_by_enlarging_and_reducing():
+    flow = torch.randn(1, 2, 10, 14, generator=torch.Generator().manual_seed(0))
+    in_pixels = 8 * 5 * F.interpolate(flow, scale_factor=8, mode="bilinear")
+    in_cells = F.interpolate(in_pixels, scale_factor=1 / 16, mode="bilinear") / 16
+    torch.testing.assert_close(2.5 * F.avg_pool2d(flow, 2), in_cells)
+
+
 def test_batch_norm_of_another_size_is_reported():
     arrays = {"conv2.0.weight": np.ones((4, 2, 5, 5), np.float32)}
     arrays |= {f"conv2.1.{kind}": np.ones(4) for kind in ("weight", "bias", "running_mean")}

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from fgfa import load_config
 from fgfa.convert.mega import SOURCES, rules
 from fgfa.convert.name_table import rename
+from fgfa.modeling.flow_net import build_flow_net
 
 ROOT = Path(__file__).parents[2]
 Arrays = dict[str, np.ndarray]
@@ -131,3 +132,14 @@ def test_model_of_the_config_detects(run_small):
     instances = run_small(SOURCES[-1])
     assert len(instances) > 0
     assert instances.pred_boxes.tensor.isfinite().all()
+
+
+def test_both_networks_of_the_config_see_the_same_images():
+    cfg = load_config(str(ROOT / SOURCES[-1].config))
+    bgr = torch.rand(3, 4, 5) * 255
+    centered = bgr - torch.tensor([102.9801, 115.9465, 122.7717]).view(3, 1, 1)
+    flow_image = build_flow_net(cfg).normalize(bgr.flip(0))
+    torch.testing.assert_close(flow_image, centered.flip(0) / 255)
+    assert cfg.INPUT.FORMAT == "BGR"
+    assert cfg.MODEL.PIXEL_MEAN == [102.9801, 115.9465, 122.7717]
+    assert cfg.MODEL.PIXEL_STD == [1.0, 1.0, 1.0]

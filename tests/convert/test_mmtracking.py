@@ -14,6 +14,7 @@ from fgfa import load_config
 from fgfa.convert.mmtracking import SOURCES, rules
 from fgfa.convert.name_table import rename
 from fgfa.errors import InputError
+from fgfa.modeling.flow_net import build_flow_net
 
 ROOT = Path(__file__).parents[2]
 Arrays = dict[str, np.ndarray]
@@ -99,3 +100,9 @@ def test_model_of_the_config_detects(run_small):
     instances = run_small(SOURCES[-1])
     assert len(instances) > 0
     assert instances.pred_boxes.tensor.isfinite().all()
+
+
+def test_flow_network_of_the_config_sees_the_same_images(cfg: CfgNode):
+    image = torch.rand(3, 4, 5) * 255
+    expected = image / 255 - torch.tensor([0.411, 0.432, 0.450]).view(3, 1, 1)
+    torch.testing.assert_close(build_flow_net(cfg).normalize(image), expected)

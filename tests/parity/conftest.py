@@ -8,6 +8,9 @@ import pytest
 import torch
 from detectron2.config import get_cfg
 from detectron2.modeling import build_model
+from detectron2.structures import Instances
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from fgfa import add_fgfa_config
 from fgfa.convert.mxnet import BoxWeights, sources
@@ -67,3 +70,26 @@ def frames(video_arrays: Mapping[str, np.ndarray]) -> list[torch.Tensor]:
 def encodings(original_model: FGFA, frames: list[torch.Tensor]) -> list[FrameEncoding]:
     """Each frame after its pass through backbone and embedding."""
     return [encoding for frame in frames for encoding in original_model.encode([frame])]
+
+
+@pytest.fixture(scope="session")
+def assert_original_detections(
+    video_arrays: Mapping[str, np.ndarray],
+) -> Callable[[int, Instances], None]:
+    """A function that compares detections in a frame, in its pixels, with the original's.
+
+    They are the same where each has a partner of its own, and none is left over.
+    """
+    detections = video_arrays["detections"]
+
+    def check(frame: int, ours: Instances) -> None:
+        label, boxes, scores = np.split(detections[detections[:, 0] == frame, 1:], [1, 5], axis=1)
+        assert len(ours) == len(label)
+        same = (
+            (ours.pred_classes.numpy() + 1 == label)
+            & (np.abs(ours.scores.numpy() - scores) < 1e-4)
+            & (np.abs(ours.pred_boxes.tensor.numpy() - boxes[:, None]).max(axis=2) < 0.05)
+        )
+        assert (maximum_bipartite_matching(csr_matrix(same), perm_type="column") >= 0).all()
+
+    return check
