@@ -161,8 +161,9 @@ def test_gradients(gradients, arrays, name):
     ours, expected = gradients[name], torch.from_numpy(arrays[f"grad_{name}"])
     if name in CHANNELS:
         expected = CHANNELS[name](expected)
-    # A float64 pass differs as much from the original: ReLUs turn on and off at the last digit.
-    assert (ours - expected).abs().max() < 1e-3 * expected.abs().max()
+    # Of the whole tensor: a ReLU that the last digit turns on or off changes single elements, in a
+    # float64 pass as well.
+    assert (ours - expected).double().norm() < 1e-3 * expected.double().norm()
 
 
 def test_every_recorded_gradient_is_compared(arrays):
