@@ -1,5 +1,6 @@
-"""Tests of fgfa.layers.aggregate; the expected values come from MXNet."""
+"""Tests of fgfa.layers.aggregate; the expected values come from MXNet and from the twin."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from fgfa.layers import aggregate, aggregate_reference, flow_warp_reference, similarity_weights
+from fgfa.layers import (
+    aggregate,
+    aggregate_reference,
+    flow_warp_reference,
+    has_extension,
+    similarity_weights,
+)
 
 GOLDENS = np.load(Path(__file__).parents[1] / "data" / "ops_aggregate.npz")
 AggregateFn = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
+
+# B, T, C, E, H, W. The wide one fills vectors and has a rest, and is transposed in several blocks.
+SHAPES = [(1, 3, 4, 7, 5, 6), (2, 2, 150, 299, 9, 11), (3, 1, 2, 3, 1, 1), (1, 4, 3, 2, 1, 9)]
+EMPTY_SHAPES = [(0, 0, 3, 2, 4, 5), (2, 0, 3, 2, 4, 5), (1, 2, 0, 2, 4, 5), (1, 2, 3, 2, 0, 5)]
+
+needs_extension = pytest.mark.skipif(not has_extension(), reason="fgfa._C is not built")
+shapes = pytest.mark.parametrize("shape", SHAPES)
+layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 aggregates = pytest.mark.parametrize("function", [aggregate, aggregate_reference])
 
 
@@ -20,14 +36,40 @@ def golden(name: str) -> Tensor:
     return torch.from_numpy(GOLDENS[f"aggr_{name}"])
 
 
-def window(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Features, embeddings, flow of three frames and a key embedding."""
+def inputs_of(
+    shape: tuple[int, ...],
+    dtype: torch.dtype = torch.float32,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> Inputs:
+    """Features, embeddings, flow that leaves the map here and there, and key embeddings."""
+    b, t, c, e, h, w = shape
     generator = torch.Generator().manual_seed(0)
-    shapes = ((3, 4, 5, 6), (3, 7, 5, 6), (3, 2, 5, 6), (1, 7, 5, 6))
     features, embeddings, flow, key = (
-        torch.randn(shape, generator=generator, dtype=dtype).requires_grad_() for shape in shapes
+        torch.randn(*size, h, w, generator=generator, dtype=torch.float64)
+        for size in ((b * t, c), (b * t, e), (b * t, 2), (b, e))
     )
-    return features, embeddings, flow, key
+    flow_type = torch.promote_types(dtype, torch.float32)
+    maps = (tensor.to(dtype, memory_format=layout) for tensor in (features, embeddings, key))
+    features, embeddings, key = (tensor.requires_grad_() for tensor in maps)
+    return features, embeddings, (2 * flow).to(flow_type).requires_grad_(), key
+
+
+def window(dtype: torch.dtype = torch.float32) -> Inputs:
+    """The same for one key frame and three frames."""
+    return inputs_of((1, 3, 4, 7, 5, 6), dtype)
+
+
+def result_and_gradients(function: AggregateFn, inputs: Inputs) -> tuple[Tensor, ...]:
+    result = function(*inputs)
+    # Exact in every floating point type.
+    grad = (torch.arange(result.numel()) % 31 - 15).view_as(result).to(result.dtype) / 16
+    return result, *torch.autograd.grad(result, inputs, grad)
+
+
+def expected_results(inputs: Inputs) -> tuple[Tensor, ...]:
+    """The twin's, in double precision."""
+    doubles = tuple(tensor.detach().double().requires_grad_() for tensor in inputs)
+    return result_and_gradients(aggregate_reference, doubles)
 
 
 def cosines_in_weights(embeddings: Tensor, key_embedding: Tensor) -> Tensor:
@@ -116,3 +158,205 @@ def test_half_precision_is_summed_in_float32() -> None:
     torch.testing.assert_close(weights, similarity_weights(embeddings, key), rtol=1e-2, atol=1e-2)
     features, _, flow, _ = window()
     assert aggregate(features.half(), half, flow, key.half()).dtype == torch.float16
+
+
+@needs_extension
+@layouts
+@shapes
+def test_equals_reference_in_double_precision(
+    shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    inputs = inputs_of(shape, layout=layout)
+    ours = [tensor.double() for tensor in result_and_gradients(aggregate, inputs)]
+    torch.testing.assert_close(ours, list(expected_results(inputs)), rtol=1e-5, atol=1e-5)
+
+
+@needs_extension
+@layouts
+@pytest.mark.parametrize(("dtype", "digits"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_half_precision_is_rounded_at_the_end(
+    dtype: torch.dtype, digits: float, layout: torch.memory_format
+) -> None:
+    inputs = inputs_of(SHAPES[1], dtype, layout)
+    ours = result_and_gradients(aggregate, inputs)
+    assert [tensor.dtype for tensor in ours] == [dtype, dtype, dtype, torch.float32, dtype]
+    ours = [tensor.double() for tensor in ours]
+    torch.testing.assert_close(ours, list(expected_results(inputs)), rtol=digits, atol=digits)
+
+
+@aggregates
+def test_key_frames_do_not_see_each_other(function: AggregateFn) -> None:
+    features, embeddings, flow, key = inputs_of((2, 3, 4, 7, 5, 6))
+    result = function(features, embeddings, flow, key)
+    for index in range(2):
+        frames = slice(3 * index, 3 * index + 3)
+        one = function(features[frames], embeddings[frames], flow[frames], key[index, None])
+        assert torch.equal(result[index, None], one)
+
+
+@aggregates
+@pytest.mark.parametrize("shape", EMPTY_SHAPES)
+def test_nothing_aggregates_to_zeros(function: AggregateFn, shape: tuple[int, ...]) -> None:
+    result = function(*inputs_of(shape))
+    assert result.shape == (shape[0], shape[2], *shape[4:])
+    assert not result.any()
+
+
+@aggregates
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 3e38])
+def test_flow_that_is_not_finite_reads_zeros(function: AggregateFn, value: float) -> None:
+    features, embeddings, flow, key = window()
+    elsewhere = flow.detach().clone()
+    with torch.no_grad():
+        flow[1, 0, 2, 3] = value
+        elsewhere[1, 0, 2, 3] = 99
+    result, *gradients = result_and_gradients(function, (features, embeddings, flow, key))
+    expected = function(features, embeddings, elsewhere, key)
+    assert torch.equal(result, expected)
+    assert not gradients[2][1, :, 2, 3].any()
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@aggregates
+def test_softmax_does_not_overflow(function: AggregateFn) -> None:
+    features, embeddings, flow, key = window()
+    result = function(features, 1e15 * embeddings, flow, 1e15 * key)
+    torch.testing.assert_close(result, function(features, embeddings, flow, key))
+
+
+@aggregates
+def test_values_that_are_not_finite_stay_where_they_are_read(function: AggregateFn) -> None:
+    features, embeddings, flow, key = (tensor.detach() for tensor in window())
+    features[1, :, 2, 3] = math.nan
+    result = function(features, embeddings, torch.full_like(flow, 99), key)
+    assert not result.any()
+
+
+@needs_extension
+@layouts
+def test_threads_do_not_change_results(layout: torch.memory_format) -> None:
+    inputs = inputs_of((2, 3, 70, 130, 23, 41), layout=layout)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(result_and_gradients(aggregate, inputs))
+    finally:
+        torch.set_num_threads(threads)
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
+
+
+@needs_extension
+@layouts
+def test_results_have_the_memory_format_of_the_inputs(layout: torch.memory_format) -> None:
+    inputs = inputs_of(SHAPES[1], layout=layout)
+    result, grad_features, grad_embeddings, _, grad_key = result_and_gradients(aggregate, inputs)
+    for tensor in (result, grad_features, grad_embeddings, grad_key):
+        assert tensor.is_contiguous(memory_format=layout)
+
+
+@needs_extension
+def test_memory_format_does_not_matter() -> None:
+    inputs = inputs_of(SHAPES[1])
+    expected = result_and_gradients(aggregate, inputs)
+    for number in range(4):
+        others = [tensor.detach() for tensor in inputs]
+        others[number] = others[number].to(memory_format=torch.channels_last)
+        mixed = tuple(tensor.requires_grad_() for tensor in others)
+        ours = result_and_gradients(aggregate, mixed)
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+    strided = tuple(torch.stack((tensor, tensor), dim=-1)[..., 0] for tensor in inputs)
+    assert torch.equal(aggregate(*strided), expected[0])
+
+
+@needs_extension
+@layouts
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(2, 2, 3, 5, 4, 6), *EMPTY_SHAPES])
+def test_operators_are_registered_soundly(
+    shape: tuple[int, ...], dtype: torch.dtype, layout: torch.memory_format
+) -> None:
+    inputs = inputs_of(shape, dtype, layout)
+    torch.library.opcheck(torch.ops.fgfa.aggregate.default, inputs)
+    plain = tuple(tensor.detach() for tensor in inputs)
+    grad = torch.ones_like(torch.ops.fgfa.aggregate(*plain))
+    torch.library.opcheck(torch.ops.fgfa.aggregate_backward.default, (grad, *plain))
+
+
+@aggregates
+def test_compiles_as_one_graph(function: AggregateFn) -> None:
+    inputs = inputs_of((2, 2, 3, 5, 4, 6))
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    ours = result_and_gradients(compiled, inputs)
+    torch.testing.assert_close(ours, result_and_gradients(function, inputs))
+
+
+class Aggregation(torch.nn.Module):
+    def forward(self, features: Tensor, embeddings: Tensor, flow: Tensor, key: Tensor) -> Tensor:
+        return aggregate(features, embeddings, flow, key)
+
+
+@needs_extension
+def test_exports_as_one_operator() -> None:
+    inputs = tuple(tensor.detach() for tensor in window())
+    program = torch.export.export(Aggregation(), inputs)
+    assert torch.ops.fgfa.aggregate.default in {node.target for node in program.graph.nodes}
+    assert torch.equal(program.module()(*inputs), aggregate(*inputs))
+
+
+@needs_extension
+def test_autocast_runs_in_float32() -> None:
+    features, embeddings, flow, key = window()
+    halves = tuple(tensor.bfloat16() for tensor in (features, embeddings, key))
+    with torch.autocast("cpu", torch.bfloat16):
+        result = aggregate(*halves[:2], flow, halves[2])
+        mixed = torch.ops.fgfa.aggregate(*halves[:2], flow.bfloat16(), key)
+    assert (result.dtype, mixed.dtype) == (torch.bfloat16, torch.float32)
+    expected = aggregate(*(half.float() for half in halves[:2]), flow, halves[2].float())
+    assert torch.equal(result, expected.bfloat16())
+
+
+def test_types_are_promoted() -> None:
+    features, embeddings, flow, key = window()
+    result = aggregate(features.half(), embeddings, flow, key)
+    assert result.dtype == torch.float16
+    expected = aggregate(features.half().float(), embeddings, flow, key)
+    assert torch.equal(result, expected.half())
+
+
+@aggregates
+@pytest.mark.parametrize(
+    ("number", "shape"),
+    [
+        (0, (3, 4, 5)),
+        (1, (2, 7, 5, 6)),
+        (1, (3, 7, 5, 5)),
+        (2, (3, 3, 5, 6)),
+        (3, (1, 6, 5, 6)),
+        (3, (1, 7, 4, 6)),
+        (3, (2, 7, 5, 6)),
+        (3, (0, 7, 5, 6)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_errors(
+    function: AggregateFn, number: int, shape: tuple[int, ...]
+) -> None:
+    inputs = list(window())
+    inputs[number] = torch.zeros(shape)
+    with pytest.raises(RuntimeError):
+        function(*inputs)
+
+
+@needs_extension
+def test_operator_names_what_is_wrong() -> None:
+    features, embeddings, flow, key = window()
+    with pytest.raises(RuntimeError, match="3 frames cannot be shared out among 2 key frames"):
+        torch.ops.fgfa.aggregate(features, embeddings, flow, torch.cat([key, key]))
+    with pytest.raises(RuntimeError, match="must have one type"):
+        torch.ops.fgfa.aggregate(features, embeddings.half(), flow, key)
+    with pytest.raises(RuntimeError, match="aggregate: flow must be float32"):
+        torch.ops.fgfa.aggregate(features, embeddings, flow.double(), key)
+    with pytest.raises(RuntimeError, match="grad must have the shape of the result"):
+        torch.ops.fgfa.aggregate_backward(features, features, embeddings, flow, key)

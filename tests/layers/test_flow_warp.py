@@ -21,6 +21,7 @@ needs_cuda = pytest.mark.skipif(
     not (torch.cuda.is_available() and has_extension("cuda")),
     reason="no GPU, or fgfa._C is built without CUDA",
 )
+layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 cases = pytest.mark.parametrize("case", ["a", "b", "c", "d", "shifts"])
 warps = pytest.mark.parametrize(
@@ -178,16 +179,26 @@ def test_gradients(warp: WarpFn, device: str) -> None:
 
 
 @devices
+@layouts
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_equals_reference(dtype: torch.dtype, device: str) -> None:
-    feature, flow = random_inputs(2, 5, 9, 11, device=device)
+@pytest.mark.parametrize("channels", [5, 299])
+def test_equals_reference(
+    channels: int, dtype: torch.dtype, layout: torch.memory_format, device: str
+) -> None:
+    feature, flow = random_inputs(2, channels, 9, 11, device=device)
+    # Positions that float32 holds exactly, off the grid lines: they are the same in both.
+    flow = ((64 * flow.detach()).round() / 64 + 1 / 128).requires_grad_()
+    feature = feature.detach().to(dtype, memory_format=layout).requires_grad_()
+    exact = (torch.arange(feature.numel(), device=device) % 31 - 15).view_as(feature) / 16
     results = []
-    for warp in (flow_warp, flow_warp_reference):
-        half = feature.detach().to(dtype).requires_grad_()
-        warped = warp(half, flow)
-        assert warped.dtype == dtype
-        gradients = torch.autograd.grad(warped.float().square().sum(), (half, flow))
-        results.append((warped, *gradients))
+    for warp, inputs in (
+        (flow_warp, (feature, flow)),
+        (flow_warp_reference, (feature.double(), flow.double())),
+    ):
+        warped = warp(*inputs)
+        assert warped.dtype == inputs[0].dtype
+        gradients = torch.autograd.grad(warped, inputs, exact.to(warped.dtype))
+        results.append([tensor.double() for tensor in (warped, *gradients)])
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(*results, rtol=tolerance, atol=tolerance)
 
@@ -202,8 +213,23 @@ def test_memory_layout_does_not_matter(device: str) -> None:
 
 
 @needs_extension
-def test_threads_do_not_change_results() -> None:
-    feature, flow = random_inputs(2, 37, 41, 53)
+@layouts
+def test_results_have_the_memory_format_of_the_input(layout: torch.memory_format) -> None:
+    feature, flow = random_inputs(2, 5, 9, 11)
+    feature = feature.detach().to(memory_format=layout).requires_grad_()
+    warped = flow_warp(feature, flow)
+    (gradient,) = torch.autograd.grad(warped.square().sum(), feature)
+    assert warped.is_contiguous(memory_format=layout)
+    assert gradient.is_contiguous(memory_format=layout)
+
+
+@needs_extension
+@layouts
+def test_threads_do_not_change_results(layout: torch.memory_format) -> None:
+    feature, flow = (
+        tensor.detach().to(memory_format=layout).requires_grad_()
+        for tensor in random_inputs(2, 37, 41, 53)
+    )
     threads = torch.get_num_threads()
     results = []
     try:
@@ -219,9 +245,15 @@ def test_threads_do_not_change_results() -> None:
 
 @needs_extension
 @devices
+@layouts
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (0, 3, 4, 5), (1, 0, 4, 5), (1, 3, 0, 5)])
-def test_operators_are_registered_soundly(shape: tuple[int, ...], device: str) -> None:
+def test_operators_are_registered_soundly(
+    shape: tuple[int, ...], dtype: torch.dtype, layout: torch.memory_format, device: str
+) -> None:
     feature, flow = random_inputs(*shape, device=device)
+    feature = feature.detach().to(dtype, memory_format=layout).requires_grad_()
+    flow = flow.detach().to(torch.promote_types(dtype, torch.float32)).requires_grad_()
     torch.library.opcheck(torch.ops.fgfa.flow_warp.default, (feature, flow))
     plain = (feature.detach(), feature.detach(), flow.detach())
     torch.library.opcheck(torch.ops.fgfa.flow_warp_backward.default, plain)
@@ -269,14 +301,22 @@ def test_operator_names_the_wrong_type() -> None:
 
 
 @needs_cuda
-def test_gradient_on_cuda_says_that_it_is_not_deterministic() -> None:
-    warped = flow_warp(*random_inputs(1, 2, 4, 5, device="cuda"))
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradient_on_cuda_can_be_the_same_in_every_run(layout: torch.memory_format) -> None:
+    feature, flow = random_inputs(2, 64, 38, 63, device="cuda")
+    feature = feature.contiguous(memory_format=layout)
+
+    def gradients() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(flow_warp(feature, flow).square().sum(), (feature, flow))
+
+    usual = gradients()
     torch.use_deterministic_algorithms(True)
     try:
-        with pytest.raises(RuntimeError, match="no deterministic implementation"):
-            warped.sum().backward()
+        first, second = gradients(), gradients()
     finally:
         torch.use_deterministic_algorithms(False)
+    assert all(map(torch.equal, first, second))
+    torch.testing.assert_close(first, usual)
 
 
 @settings(deadline=None, max_examples=50)

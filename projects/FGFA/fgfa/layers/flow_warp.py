@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fgfa.layers.extension import has_extension
+from fgfa.layers.registration import empty_maps, register_operator
 
 
 def flow_warp(feature: Tensor, flow: Tensor) -> Tensor:
@@ -21,7 +21,8 @@ def flow_warp(feature: Tensor, flow: Tensor) -> Tensor:
     Flow that is not finite gives zero, with zero gradients.
 
     Args:
-        feature: shape (N, C, H, W), any floating point type; sums are in float32 at least.
+        feature: shape (N, C, H, W), any floating point type; sums are in float32 at least. Maps in
+            the memory format channels_last give a result in that format, and the fastest.
         flow: shape (N, 2, H, W), in cells of the map; channel 0 is x, channel 1 is y.
 
     Returns:
@@ -83,23 +84,14 @@ def flow_warp_reference(feature: Tensor, flow: Tensor) -> Tensor:
     return warped.to(feature.dtype)
 
 
-def _register() -> None:
-    """Gives the compiled operators their shapes, their gradient and their autocast rule."""
-    library = torch.library
-    library.register_fake("fgfa::flow_warp", _fake)
-    library.register_fake("fgfa::flow_warp_backward", _fake_backward)
-    library.register_autograd("fgfa::flow_warp", _backward, setup_context=_setup_context)
-    for device_type in ("cpu", "cuda"):
-        for name in ("fgfa::flow_warp", "fgfa::flow_warp_backward"):
-            library.register_autocast(name, device_type, torch.float32)
-
-
 def _fake(feature: Tensor, flow: Tensor) -> Tensor:
-    return feature.new_empty(feature.shape)
+    return empty_maps(feature.shape, feature)
 
 
-def _fake_backward(grad: Tensor, feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    return feature.new_empty(feature.shape), flow.new_empty(flow.shape)
+def _fake_backward(
+    grad: Tensor, feature: Tensor, flow: Tensor, deterministic: bool = False
+) -> tuple[Tensor, Tensor]:
+    return empty_maps(feature.shape, feature), flow.new_empty(flow.shape)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -107,20 +99,15 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> N
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-    if grad.is_cuda:
-        _alert_not_deterministic()
-    return torch.ops.fgfa.flow_warp_backward(grad, *ctx.saved_tensors)
-
-
-def _alert_not_deterministic() -> None:
-    """Does as PyTorch's own operators that add with atomics do."""
-    if not torch.are_deterministic_algorithms_enabled():
-        return
-    message = "The gradient of fgfa.layers.flow_warp has no deterministic implementation on CUDA."
-    if not torch.is_deterministic_algorithms_warn_only_enabled():
-        raise RuntimeError(message)
-    warnings.warn(message, stacklevel=2)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.ops.fgfa.flow_warp_backward(grad, *ctx.saved_tensors, deterministic)
 
 
 if has_extension():
-    _register()
+    register_operator(
+        "flow_warp",
+        fake=_fake,
+        fake_backward=_fake_backward,
+        setup_context=_setup_context,
+        backward=_backward,
+    )

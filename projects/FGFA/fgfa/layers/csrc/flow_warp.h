@@ -5,42 +5,38 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
+#include "flow_warp_math.h"
+
 namespace fgfa {
 
-// Sizes of a feature map (N, C, H, W).
-struct MapShape {
-  int64_t batch, channels, height, width;
+inline bool has_shape(const torch::stable::Tensor& tensor, const MapShape& shape) {
+  return tensor.dim() == 4 && tensor.size(0) == shape.batch && tensor.size(1) == shape.channels &&
+         tensor.size(2) == shape.height && tensor.size(3) == shape.width;
+}
 
-  int64_t plane() const { return height * width; }
-};
-
+// op and name are those of the operator and of its argument that is warped.
 inline MapShape check_flow_warp(const torch::stable::Tensor& feature,
-                                const torch::stable::Tensor& flow) {
+                                const torch::stable::Tensor& flow, const char* op = "flow_warp",
+                                const char* name = "feature") {
   using torch::headeronly::ScalarType;
-  STD_TORCH_CHECK(feature.dim() == 4, "flow_warp: feature must have shape (N, C, H, W).");
+  STD_TORCH_CHECK(feature.dim() == 4, op, ": ", name, " must have shape (N, C, H, W).");
   const MapShape shape{feature.size(0), feature.size(1), feature.size(2), feature.size(3)};
-  STD_TORCH_CHECK(
-      flow.dim() == 4 && flow.size(0) == shape.batch && flow.size(1) == 2 &&
-          flow.size(2) == shape.height && flow.size(3) == shape.width,
-      "flow_warp: flow must have shape (N, 2, H, W) with N, H and W of the feature map: ",
-      shape.batch, ", ", shape.height, ", ", shape.width, ".");
-  STD_TORCH_CHECK(feature.device() == flow.device(),
-                  "flow_warp: feature and flow must be on one device.");
+  STD_TORCH_CHECK(has_shape(flow, {shape.batch, 2, shape.height, shape.width}), op,
+                  ": flow must have shape (N, 2, H, W) with N, H and W of ", name, ": ",
+                  shape.batch, ", ", shape.height, ", ", shape.width, ".");
+  STD_TORCH_CHECK(feature.device() == flow.device(), op, ": ", name,
+                  " and flow must be on one device.");
   const bool is_double = feature.scalar_type() == ScalarType::Double;
-  STD_TORCH_CHECK(flow.scalar_type() == (is_double ? ScalarType::Double : ScalarType::Float),
-                  "flow_warp: flow must be ",
+  STD_TORCH_CHECK(flow.scalar_type() == (is_double ? ScalarType::Double : ScalarType::Float), op,
+                  ": flow must be ",
                   is_double ? "float64." : "float32 (float64 for float64 features).");
   return shape;
 }
 
 inline void check_flow_warp_grad(const torch::stable::Tensor& grad,
-                                 const torch::stable::Tensor& feature) {
-  bool same = grad.dim() == 4 && grad.device() == feature.device() &&
-              grad.scalar_type() == feature.scalar_type();
-  for (int64_t i = 0; same && i < 4; ++i) {
-    same = grad.size(i) == feature.size(i);
-  }
-  STD_TORCH_CHECK(same,
+                                 const torch::stable::Tensor& feature, const MapShape& shape) {
+  STD_TORCH_CHECK(has_shape(grad, shape) && grad.device() == feature.device() &&
+                      grad.scalar_type() == feature.scalar_type(),
                   "flow_warp_backward: grad must have the shape, type and device of feature.");
 }
 
