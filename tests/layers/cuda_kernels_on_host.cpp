@@ -4,6 +4,7 @@
 
 #include "cuda/aggregate_op.h"
 #include "cuda/flow_warp_op.h"
+#include "cuda/ps_roi_pool_op.h"
 #include "fibers.h"
 
 namespace {
@@ -53,6 +54,10 @@ STABLE_TORCH_LIBRARY(fgfa_on_host, m) {
   m.def(
       "aggregate_backward(Tensor grad, Tensor features, Tensor embeddings, Tensor flow, "
       "Tensor key_embedding, bool deterministic) -> (Tensor, Tensor, Tensor, Tensor)");
+  m.def("ps_roi_pool(Tensor input, Tensor rois, int output_size, float spatial_scale) -> Tensor");
+  m.def(
+      "ps_roi_pool_backward(Tensor grad, Tensor rois, int batch, int height, int width, "
+      "float spatial_scale, bool channels_last) -> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(fgfa_on_host, CPU, m) {
@@ -60,4 +65,6 @@ STABLE_TORCH_LIBRARY_IMPL(fgfa_on_host, CPU, m) {
   m.impl("flow_warp_backward", TORCH_BOX(&fgfa::flow_warp_backward<fgfa::FiberLaunch>));
   m.impl("aggregate", TORCH_BOX(&fgfa::aggregate<fgfa::FiberLaunch>));
   m.impl("aggregate_backward", TORCH_BOX(&fgfa::aggregate_backward<fgfa::FiberLaunch>));
+  m.impl("ps_roi_pool", TORCH_BOX(&fgfa::ps_roi_pool<fgfa::FiberLaunch>));
+  m.impl("ps_roi_pool_backward", TORCH_BOX(&fgfa::ps_roi_pool_backward<fgfa::FiberLaunch>));
 }

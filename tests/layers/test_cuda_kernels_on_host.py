@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.cpp_extension import include_paths, library_paths
 
-from fgfa.layers import aggregate_reference, flow_warp_reference
+from fgfa.layers import aggregate_reference, flow_warp_reference, ps_roi_pool_reference
 
 HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "projects" / "FGFA" / "fgfa" / "layers" / "csrc"
@@ -28,6 +28,8 @@ FLAGS = (
     # Ends the process where a pack is not aligned, as a GPU would.
     *("-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"),
 )
+# Multiplications are fused into additions, as nvcc does.
+FUSE = ("-march=native", "-ffp-contract=fast", "-fexpensive-optimizations")
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(COMPILER) is None, reason="there is no C++ compiler"),
@@ -62,7 +64,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     includes = [f"-I{CSRC}", *(f"-isystem{include}" for include in include_paths())]
     links = [f"-L{library_paths()[0]}", "-ltorch_cpu", "-lc10"]
     source = HERE / "cuda_kernels_on_host.cpp"
-    command = [COMPILER, *FLAGS, *includes, str(source), "-o", str(path), *links]
+    command = [COMPILER, *FLAGS, *FUSE, *includes, str(source), "-o", str(path), *links]
     build = subprocess.run(command, capture_output=True, text=True, check=False)
     assert build.returncode == 0, build.stderr
     torch.ops.load_library(path)
@@ -241,3 +243,83 @@ def test_nothing_to_sum_gives_zeros(set_grid: object, keys: int, frames: int) ->
     for deterministic in (False, True):
         grads = ops.aggregate_backward(result + 1, *inputs, deterministic)
         assert all(map(torch.equal, grads, map(torch.zeros_like, inputs)))
+
+
+def maps_and_boxes(
+    layout: torch.memory_format = torch.contiguous_format, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
+    """Maps of several blocks of classes and of cells, and boxes of more than a block of threads.
+
+    Boxes start far outside and end between two cells: bins where each rounding error shows.
+    """
+    n, h, w = 2, 13, 23
+    maps = random_maps(n, 19 * 9, dtype=dtype, layout=layout, size=(h, w))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(n, (300, 1), generator=generator)
+    starts = torch.randint(-1000, 100, (300, 2), generator=generator)
+    ends = (torch.rand(300, 2, generator=generator) * torch.tensor([w, h])).ceil() * 16 - 1
+    rois = torch.cat([images, starts, ends], dim=1)
+    return maps, guarded(rois.to(torch.promote_types(dtype, torch.float32)))
+
+
+def pool_and_backward(maps: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
+    ops, (n, _, h, w) = torch.ops.fgfa_on_host, maps.shape
+    pooled = ops.ps_roi_pool(maps, rois, 3, 1 / 16)
+    last = not maps.is_contiguous()
+    return pooled, ops.ps_roi_pool_backward(guarded(pooled), rois, n, h, w, 1 / 16, last)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@dtypes
+def test_ps_roi_pool_equals_reference(
+    set_grid: object, dtype: torch.dtype, layout: torch.memory_format
+) -> None:
+    maps, rois = maps_and_boxes(layout, dtype)
+    pooled, gradient = pool_and_backward(maps, rois)
+    twin_maps = maps.clone().requires_grad_()
+    expected = ps_roi_pool_reference(twin_maps, rois, 3, 1 / 16)
+    torch.testing.assert_close(pooled, expected, **TOLERANCE[dtype])
+    # The plain version would add up gradients in half precision.
+    twin_maps = maps.double().requires_grad_()
+    expected = ps_roi_pool_reference(twin_maps, rois, 3, 1 / 16)
+    (expected,) = torch.autograd.grad(expected, twin_maps, pooled.double())
+    assert gradient.dtype == dtype and gradient.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(gradient.double(), expected, **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("image", [-1.0, 2.0, 1e30, math.nan])
+def test_box_on_a_missing_image_has_no_cells(set_grid: object, image: float) -> None:
+    maps, rois = maps_and_boxes()
+    rois[1, 0] = image
+    pooled, gradient = pool_and_backward(maps, rois)
+    others = torch.arange(len(rois)) != 1
+    expected, expected_gradient = pool_and_backward(maps, rois[others])
+    assert not pooled[1].any()
+    assert torch.equal(pooled[others], expected)
+    assert torch.equal(gradient, expected_gradient)
+
+
+def test_grid_of_ps_roi_pool_does_not_matter(set_grid: Callable[[int, bool], None]) -> None:
+    maps, rois = maps_and_boxes()
+    expected = pool_and_backward(maps, rois)
+    for max_blocks, last_thread_first in ((1, False), (3, True)):
+        set_grid(max_blocks, last_thread_first)
+        assert all(map(torch.equal, pool_and_backward(maps, rois), expected))
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 5, 7), (1, 18, 0, 7), (1, 18, 1, 1), (0, 18, 5, 7)])
+@pytest.mark.parametrize("boxes", [0, 2])
+def test_pooling_small_maps_equals_reference(
+    set_grid: object, shape: tuple[int, ...], boxes: int
+) -> None:
+    maps = torch.ones(shape)
+    rois = torch.tensor([[0.0, 0, 0, 60, 90]]).repeat(boxes, 1)
+    pooled, gradient = pool_and_backward(maps, rois)
+    if shape[0] == 0:
+        expected, expected_gradient = torch.zeros(boxes, 2, 3, 3), maps
+    else:
+        maps.requires_grad_()
+        expected = ps_roi_pool_reference(maps, rois, 3, 1 / 16)
+        (expected_gradient,) = torch.autograd.grad(expected, maps, expected)
+    torch.testing.assert_close(pooled, expected)
+    torch.testing.assert_close(gradient, expected_gradient)

@@ -18,8 +18,8 @@ STABLE_TORCH_LIBRARY(fgfa, m) {
       "Tensor grad_embeddings, Tensor grad_flow, Tensor grad_key_embedding)");
   m.def("ps_roi_pool(Tensor input, Tensor rois, int output_size, float spatial_scale) -> Tensor");
   m.def(
-      "ps_roi_pool_backward(Tensor grad, Tensor rois, SymInt batch, SymInt channels, "
-      "SymInt height, SymInt width, float spatial_scale) -> Tensor");
+      "ps_roi_pool_backward(Tensor grad, Tensor rois, SymInt batch, SymInt height, SymInt width, "
+      "float spatial_scale, bool channels_last) -> Tensor");
 }
 
 PyMODINIT_FUNC PyInit__C() {
