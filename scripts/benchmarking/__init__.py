@@ -1,0 +1,1 @@
+"""The subcommands of scripts/benchmark.py, and what they share to measure and report."""
