@@ -4,6 +4,7 @@
     python scripts/benchmark.py ops
     python scripts/benchmark.py ops --threads 1 2 4 --repeat 20 --output ops.json
     python scripts/benchmark.py ops --device cuda
+    python scripts/benchmark.py evaluation --per-frame 20 100
 
 Alternatives take turns run by run, so that other load on the machine hits all of them alike:
 compare figures of one run only.
@@ -14,13 +15,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarking import ops
+from benchmarking import evaluation, ops
 from benchmarking.machine import describe_machine
 from fgfa.errors import one_sentence_errors
 from fgfa.files import atomic_write
 
 # Each has a docstring for its help, add_arguments(parser), and run(args) -> JSON of its figures.
-_SUBCOMMANDS = {"ops": ops}
+_SUBCOMMANDS = {"evaluation": evaluation, "ops": ops}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

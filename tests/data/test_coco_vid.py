@@ -99,6 +99,11 @@ DELETED = object()
         (["categories", 0, "id"], True, r"categories\[0\]: key 'id' is True"),
         (["categories", 0, "name"], DELETED, r"categories\[0\]: key 'name' is missing"),
         (["annotations", 1, "image_id"], 99, r"annotations\[1\]: key 'image_id' is 99"),
+        (
+            ["categories", 1, "id"],
+            9,
+            r"'categories' is .*; it must be a list whose 'id's all differ",
+        ),
         (["annotations", 1, "category_id"], 1, r"annotations\[1\]: key 'category_id' is 1"),
         (["annotations", 1, "instance_id"], "x", r"annotations\[1\]: key 'instance_id' is 'x'"),
         (["annotations", 1, "bbox"], DELETED, r"annotations\[1\]: key 'bbox' is missing"),

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,12 @@ def test_iou_of_touching_and_apart():
     assert iou(box, np.array([9.0, 0, 18, 9])) == 10 / 190
     assert iou(box, np.array([10.0, 0, 19, 9])) == 0
     assert iou(box, np.array([30.0, 30, 39, 39])) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_iou_of_a_box_that_ends_before_it_begins():
+    # Widths 10 and -10: the areas add up to 0.
+    assert iou(np.array([0.0, 0, 9, 9]), np.array([11.0, 0, 0, 9])) == 0
 
 
 _coordinates = st.lists(st.integers(0, 60), min_size=4, max_size=4)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fgfa.errors import InputError
-from fgfa.evaluation.records import Detections, GroundTruth, ragged_arange
+from fgfa.evaluation.records import Detections, GroundTruth, ragged_arange, stable_order
 
 
 def test_ragged_arange():
@@ -32,3 +34,9 @@ def test_detections_concatenate_and_select():
     assert len(two) == 2 and two.boxes.shape == (2, 4)
     assert two[np.array([False, True])].image_ids.tolist() == [4]
     assert len(Detections.concatenate([])) == 0
+
+
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3)))
+def test_stable_order_is_that_of_numpy(keys):
+    keys = np.array(keys, np.int64)
+    np.testing.assert_array_equal(stable_order(keys), np.argsort(keys, kind="stable"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import fromstring
 from detectron2.structures import BoxMode
 
 from fgfa.errors import InputError
@@ -42,7 +42,37 @@ def read_annotation(path: str, categories: Mapping[str, int]) -> FrameAnnotation
     Raises:
         InputError: the file is missing or malformed; the sentence names the file and the object.
     """
-    root = _parse(path)
+    return parse_annotation(path, read_content(path), categories)
+
+
+def read_content(path: str) -> bytes:
+    """Reads the bytes of an annotation file.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(
+            f"{path}: the annotation file cannot be read ({error.strerror}); "
+            "add it or take the frame out of the list."
+        ) from error
+
+
+def parse_annotation(path: str, content: bytes, categories: Mapping[str, int]) -> FrameAnnotation:
+    """What `read_annotation` gives for the bytes of an annotation file.
+
+    Args:
+        path: the file, for the messages of errors.
+        content: its bytes.
+        categories: see `read_annotation`.
+
+    Raises:
+        InputError: the content is malformed.
+    """
+    root = _parse(path, content)
     height, width = (_number(path, root, f"size/{side}") for side in ("height", "width"))
     if height < 1 or width < 1:
         raise InputError(f"{path}: a frame of {width:g}x{height:g} pixels; correct <size>.")
@@ -57,14 +87,9 @@ def read_annotation(path: str, categories: Mapping[str, int]) -> FrameAnnotation
     return FrameAnnotation(int(height), int(width), objects, other_names)
 
 
-def _parse(path: str) -> Element:
+def _parse(path: str, content: bytes) -> Element:
     try:
-        return parse(path).getroot()
-    except OSError as error:
-        raise InputError(
-            f"{path}: the annotation file cannot be read ({error.strerror}); "
-            "add it or take the frame out of the list."
-        ) from error
+        return fromstring(content)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise InputError(f"{path}: not a complete XML file ({error}); replace it.") from error
 

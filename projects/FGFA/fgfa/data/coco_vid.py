@@ -20,7 +20,8 @@ _OPTIONAL_KEYS = {"track_id": "instance_id", "occluded": "occluded", "iscrowd": 
 def register_coco_vid(name: str, json_file: str | Path, image_root: str | Path) -> None:
     """Registers a data set in COCO-VID JSON with Detectron2. The file is read on first use.
 
-    As with Detectron2's COCO data sets, the metadata has `thing_classes` after that.
+    As with Detectron2's COCO data sets, the metadata has `thing_classes` and
+    `thing_dataset_id_to_contiguous_id` after that.
 
     Args:
         name: name of the data set in `DATASETS.TRAIN` and `DATASETS.TEST`.
@@ -33,8 +34,11 @@ def register_coco_vid(name: str, json_file: str | Path, image_root: str | Path) 
     )
 
     def load() -> list[dict]:
-        frames, thing_classes = load_coco_vid(json_file, image_root)
-        metadata.thing_classes = thing_classes
+        frames, names = _load(json_file, image_root)
+        metadata.set(
+            thing_classes=list(names.values()),
+            thing_dataset_id_to_contiguous_id={id_: cls for cls, id_ in enumerate(names)},
+        )
         return frames
 
     DatasetCatalog.register(name, load)
@@ -60,9 +64,17 @@ def load_coco_vid(json_file: str | Path, image_root: str | Path) -> tuple[list[d
     Raises:
         InputError: the file is missing or malformed; the sentence names the key.
     """
+    frames, names = _load(json_file, image_root)
+    return frames, list(names.values())
+
+
+def _load(json_file: str | Path, image_root: str | Path) -> tuple[list[dict], dict[int, str]]:
+    """Frames, and the name of each category id in rising order."""
     content = _Record(str(json_file), _read_json(json_file))
     categories = sorted(content.records("categories"), key=lambda record: record.integer("id"))
     contiguous = {record.integer("id"): index for index, record in enumerate(categories)}
+    if len(contiguous) != len(categories):
+        raise content.error("categories", "a list whose 'id's all differ")
     videos = {record.integer("id"): [] for record in content.records("videos")}
     annotations = {}
     for image in content.records("images"):
@@ -80,7 +92,7 @@ def load_coco_vid(json_file: str | Path, image_root: str | Path) -> tuple[list[d
             f"{json_file}: 'images' has {len(frames)} frames with {len(annotations)} different "
             "values of 'id'; it needs one or more, each with an id of its own."
         )
-    return frames, [record.text("name") for record in categories]
+    return frames, {record.integer("id"): record.text("name") for record in categories}
 
 
 class _Record:

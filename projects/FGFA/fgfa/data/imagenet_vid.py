@@ -4,13 +4,13 @@ import dataclasses
 import functools
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from tqdm import tqdm
 
-from fgfa.data.annotation_xml import read_annotation
+from fgfa.data.annotation_cache import read_annotations
+from fgfa.data.annotation_xml import FrameAnnotation
 from fgfa.data.image_set import ListedClip, read_image_set
 from fgfa.errors import InputError
 
@@ -117,13 +117,14 @@ def load_imagenet_vid(
     root = Path(root)
     clips = read_image_set(_find_list(root, image_set), key_frames)
     subset = subset or _subset_of(root, clips[0])
-    other_names: Counter[str] = Counter()
-    frames: list[dict] = []
-    total = sum(len(clip.listed) for clip in clips)
-    with tqdm(total=total, desc=f"annotations of {image_set}", unit="frame", delay=1) as progress:
-        for clip in clips:
-            frames += _clip_frames(root, subset, clip, categories, other_names)
-            progress.update(len(clip.listed))
+    folder = root / "Annotations" / subset
+    paths = [f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed]
+    annotations = read_annotations(paths, categories, f"annotations of {image_set}")
+    other_names = Counter(name for annotation in annotations for name in annotation.other_names)
+    in_order = iter(annotations)
+    frames = [
+        frame for clip in clips for frame in _clip_frames(root / "Data" / subset, clip, in_order)
+    ]
     if other_names and not any(frame["annotations"] for frame in frames):
         logger.warning(
             "%s: no object is of the classes asked for (%s); the files have %s.",
@@ -167,23 +168,15 @@ def _subset_of(root: Path, clip: ListedClip) -> str:
 
 
 def _clip_frames(
-    root: Path,
-    subset: str,
-    clip: ListedClip,
-    categories: Mapping[str, int],
-    other_names: Counter[str],
+    images: Path, clip: ListedClip, annotations: Iterator[FrameAnnotation]
 ) -> list[dict]:
-    """Dicts of the listed frames of a clip; names of objects left out are counted."""
-    image_prefix = f"{root / 'Data' / subset}/{clip.stems.prefix}"
+    """Dicts of the listed frames of a clip, which take the next annotations."""
     video_frames = dataclasses.replace(
-        clip.stems, prefix=image_prefix, suffix=f"{clip.stems.suffix}.JPEG"
+        clip.stems, prefix=f"{images}/{clip.stems.prefix}", suffix=f"{clip.stems.suffix}.JPEG"
     )
     frames = []
     for image_id, index in enumerate(clip.listed, start=clip.first_image_id):
-        annotation = read_annotation(
-            f"{root / 'Annotations' / subset}/{clip.stems[index]}.xml", categories
-        )
-        other_names.update(annotation.other_names)
+        annotation = next(annotations)
         frames.append(
             {
                 "file_name": video_frames[index],

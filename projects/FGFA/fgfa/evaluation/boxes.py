@@ -18,12 +18,15 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
         others: shape (..., 4), the same. `iou(a[:, None], b)` is the matrix of all pairs.
 
     Returns:
-        IoU in [0, 1], the broadcast shape without its last axis.
+        IoU in [0, 1], the broadcast shape without its last axis; 0 for boxes that do not meet, also
+        where one ends before it begins.
     """
     corner = np.minimum(boxes[..., 2:], others[..., 2:])
     sides = np.maximum(corner - np.maximum(boxes[..., :2], others[..., :2]) + 1, 0)
     intersection = sides[..., 0] * sides[..., 1]
-    return intersection / (area(boxes) + area(others) - intersection)
+    union = area(boxes) + area(others) - intersection
+    # Boxes that end before they begin meet none, but can bring the union to 0.
+    return intersection / np.where(intersection > 0, union, 1)
 
 
 def keep_after_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

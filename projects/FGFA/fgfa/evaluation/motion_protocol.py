@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fgfa.evaluation.average_precision import ALL_MOTION
 from fgfa.evaluation.box_motion import load_box_motion
+from fgfa.evaluation.matching import ALL_MOTION
 from fgfa.evaluation.motion_iou import MOTION_RANGES
 from fgfa.evaluation.motion_table import MotionTable
 from fgfa.evaluation.records import Detections, GroundTruth

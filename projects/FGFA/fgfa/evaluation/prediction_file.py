@@ -1,99 +1,114 @@
-"""Detections as text, in the format of the ImageNet VID server and of the original.
+"""Files of detections: official text, COCO results and Detectron2's predictions.
 
-One detection a line, `frame_id class score x1 y1 x2 y2`: frame ids and classes count from 1, boxes
-are in pixels of the original image.
+The format of a file that is read shows in its first bytes, that of one to be written in its suffix.
 """
 
 import os
-import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fgfa.errors import InputError
+from fgfa.evaluation.coco_results import read_coco_results, write_coco_results
+from fgfa.evaluation.detection_checks import check_frames_are_apart, check_on_frames
+from fgfa.evaluation.detectron2_predictions import (
+    read_detectron2_predictions,
+    write_detectron2_predictions,
+)
+from fgfa.evaluation.gzip_text import open_for_reading
+from fgfa.evaluation.official_text import read_text, write_text
 from fgfa.evaluation.records import Detections
-from fgfa.files import atomic_write
 
-_FORMAT = "%d %d %.4f %.2f %.2f %.2f %.2f"
-_NUM_FIELDS = 7
-
-
-def rounded(detections: Detections) -> Detections:
-    """Detections as they are after writing and reading: scores to 0.0001, boxes to 0.01 pixels.
-
-    Scoring these gives the same AP as scoring the file.
-    """
-    return Detections(
-        detections.image_ids,
-        detections.classes,
-        np.round(detections.scores, 4),
-        np.round(detections.boxes, 2),
-    )
+# A zip archive, and the bare pickle of old versions.
+_TORCH_MAGIC = (b"PK\x03\x04", b"\x80")
+_HEAD = 4096  # characters among which JSON shows
 
 
-def write_predictions(path: str | os.PathLike[str], detections: Detections) -> None:
-    """Writes detections as text, in their order.
+def read_prediction_files(
+    paths: Sequence[str | os.PathLike[str]],
+    num_classes: int,
+    image_ids: np.ndarray,
+    category_ids: Sequence[int] | None = None,
+) -> Detections:
+    """Reads the detections of a data set that stand in one or more files.
+
+    What of them will not count is logged, see :func:`check_on_frames`.
 
     Args:
-        path: where; parent folders are made.
-        detections: classes from 0, written from 1.
-    """
-    table = np.column_stack(
-        [detections.image_ids, detections.classes + 1, detections.scores, detections.boxes]
-    )
-    with atomic_write(path) as temporary:
-        np.savetxt(temporary, table, fmt=_FORMAT)
-
-
-def read_predictions(path: str | os.PathLike[str], num_classes: int) -> Detections:
-    """Reads detections from text.
-
-    Args:
-        path: a file as `write_predictions` or the original writes it; blank lines are skipped.
-        num_classes: C; the file's classes are 1..C.
-
-    Returns:
-        Detections in the order of the lines, classes from 0.
+        paths: the files, each with frames of its own.
+        num_classes, category_ids: see :func:`read_predictions`.
+        image_ids: (F,) the frames of the data set.
 
     Raises:
-        InputError: the file cannot be read, or a line is not a detection; the message has its
-            number.
+        InputError: see :func:`read_predictions`; a frame is in two files; or no frame is one of the
+            data set.
+    """
+    parts = [read_predictions(path, num_classes, category_ids) for path in paths]
+    check_frames_are_apart(parts, paths)
+    detections = Detections.concatenate(parts)
+    check_on_frames(detections, image_ids)
+    return detections
+
+
+def read_predictions(
+    path: str | os.PathLike[str], num_classes: int, category_ids: Sequence[int] | None = None
+) -> Detections:
+    """Reads detections of any of the formats, each of which may be compressed by gzip.
+
+    Args:
+        path: a file of `official_text`, `coco_results` or `detectron2_predictions`.
+        num_classes: C.
+        category_ids: the `category_id` of each class in COCO results; by default 1..C.
+
+    Returns:
+        Detections in the order of the file, classes from 0.
+
+    Raises:
+        InputError: the file cannot be read, or one of its detections cannot be used; the message
+            says which.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
-            table = np.loadtxt(path, comments=None, ndmin=2)
-    except OSError as error:
-        raise InputError(
-            f"cannot open the predictions {path}: {error.strerror or error}"
-        ) from error
-    except ValueError:
-        raise _first_bad_line(path, num_classes) from None
-    if table.size == 0:
-        return Detections.empty()
-    if not _are_detections(table, num_classes):
-        raise _first_bad_line(path, num_classes)
-    ids = table[:, :2].astype(np.int64)
-    return Detections(ids[:, 0], ids[:, 1] - 1, table[:, 2], table[:, 3:])
+        if _is_torch_file(path):
+            return read_detectron2_predictions(path, num_classes)
+        if _is_json(path):
+            return read_coco_results(path, category_ids or range(1, num_classes + 1))
+        return read_text(path, num_classes)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot open the predictions {path}: {reason}") from error
 
 
-def _are_detections(table: np.ndarray, num_classes: int) -> bool:
-    if table.shape[1] != _NUM_FIELDS or not np.isfinite(table).all():
-        return False
-    ids, classes = table[:, 0], table[:, 1]
-    whole = (ids == np.floor(ids)) & (classes == np.floor(classes))
-    return bool((whole & (classes >= 1) & (classes <= num_classes)).all())
+def write_predictions(
+    path: str | os.PathLike[str],
+    detections: Detections,
+    category_ids: Sequence[int] | None = None,
+) -> None:
+    """Writes detections in the format of the suffix, in their order.
+
+    Args:
+        path: where; parent folders are made. `.json` or `.json.gz`: COCO results; `.pth`:
+            Detectron2's predictions; any other: official text, which rounds (see
+            :func:`rounded`), compressed where it ends in `.gz`.
+        detections: classes from 0.
+        category_ids: the `category_id` of each class in COCO results; by default 1..C.
+    """
+    match [suffix.lower() for suffix in Path(path).suffixes]:
+        case [*_, ".json"] | [*_, ".json", ".gz"]:
+            known = range(1, detections.classes.max(initial=0) + 2)
+            write_coco_results(path, detections, category_ids or known)
+        case [*_, ".pth"]:
+            write_detectron2_predictions(path, detections)
+        case _:
+            write_text(path, detections)
 
 
-def _first_bad_line(path: str | os.PathLike[str], num_classes: int) -> InputError:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = np.array([line.split()], np.float64)
-            except ValueError:
-                row = np.full((1, 1), np.nan)
-            if row.size and not _are_detections(row, num_classes):
-                return InputError(
-                    f"line {number} of {path} is not a detection: {line.strip()[:80]!r}; expected "
-                    f"`frame_id class score x1 y1 x2 y2` with a class of 1..{num_classes}"
-                )
-    return InputError(f"{path} is not a text file of detections")
+def _is_torch_file(path: str | os.PathLike[str]) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4).startswith(_TORCH_MAGIC)
+
+
+def _is_json(path: str | os.PathLike[str]) -> bool:
+    with open_for_reading(path) as file:
+        return file.read(_HEAD).lstrip().startswith(("[", "{"))

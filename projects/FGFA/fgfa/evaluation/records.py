@@ -98,3 +98,14 @@ def ragged_arange(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Joins the ranges starts[i] .. starts[i] + counts[i] - 1, shape (counts.sum(),), int64."""
     skipped = np.cumsum(counts) - counts
     return np.arange(counts.sum()) + np.repeat(starts - skipped, counts)
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """What `np.argsort(keys, kind="stable")` gives, in linear time.
+
+    Args:
+        keys: (N,) int64, 0 to 2^32 - 1.
+    """
+    # Numpy's stable sort of 16-bit integers is a radix sort.
+    order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
+    return order[np.argsort((keys[order] >> 16).astype(np.uint16), kind="stable")]

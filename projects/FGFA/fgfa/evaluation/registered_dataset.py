@@ -19,5 +19,14 @@ def registered_dataset(name: str) -> tuple[list[dict], list[str]]:
     return DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
 
 
+def category_ids(name: str) -> list[int] | None:
+    """The `category_id` of each class in the JSON file of a data set that has been read.
+
+    None where the data set does not come from COCO's JSON.
+    """
+    ids = MetadataCatalog.get(name).get("thing_dataset_id_to_contiguous_id")
+    return ids and sorted(ids, key=ids.get)
+
+
 def _evaluator_type(name: str) -> str | None:
     return MetadataCatalog.get(name).get("evaluator_type")

@@ -13,7 +13,8 @@ from detectron2.utils import comm
 
 from fgfa.evaluation.motion_table import results_of
 from fgfa.evaluation.msra_protocol import MsraProtocol
-from fgfa.evaluation.prediction_file import rounded, write_predictions
+from fgfa.evaluation.official_text import rounded
+from fgfa.evaluation.prediction_file import write_predictions
 from fgfa.evaluation.records import Detections
 from fgfa.evaluation.registered_dataset import registered_dataset
 from fgfa.evaluation.results_file import write_results
