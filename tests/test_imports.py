@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "drawing": set(),
     "evaluation": set(),
     "layers": set(),
+    "report": {"data", "drawing", "evaluation"},
     "checkpoint": set(),
     "solver": set(),
     "modeling": {"layers"},

@@ -9,7 +9,8 @@ import pytest
 from fgfa.errors import InputError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
-main = runpy.run_path(str(SCRIPT))["main"]
+PROGRAM = runpy.run_path(str(SCRIPT))
+main, names_of = PROGRAM["main"], PROGRAM["names_of"]
 
 WNIDS = ["n02691156", "n02419796"]  # airplane, antelope
 BOX = (10, 10, 109, 109)
@@ -86,6 +87,92 @@ def test_seq_nms(root: Path, tmp_path: Path):
     )
     assert plain == pytest.approx(100 * (1 + 2 / 3) / 2)
     assert rescored == 100
+
+
+def test_details_of_one_model(root: Path, tmp_path: Path, capsys):
+    predictions = _predictions(tmp_path, "1 1 0.9", "2 1 0.8", "3 1 0.7")
+    results = main([*_arguments(root, predictions), "--bootstrap", "20"])
+    # With N of the class's boxes looked at, two, the third detection is none of the errors.
+    assert results["errors"]["all"] == {
+        **{"boxes": 3, "correct": 2, "missed": 1},
+        **dict.fromkeys(("duplicate", "localization", "confusion", "background"), 0),
+    }
+    # There is one video, and every sample is that video.
+    assert results["AP50_interval"]["AP50"] == [50, 50]
+    assert results["AP50_by_size"]["AP50"]["50^2 to 150^2"] == 50
+    assert "50.0 [50.0, 50.0]" in capsys.readouterr().out
+
+
+def test_no_samples_unless_asked_for(root: Path, tmp_path: Path):
+    assert "AP50_interval" not in main(_arguments(root, _predictions(tmp_path, "1 1 0.9")))
+
+
+def test_models_are_compared_with_the_first(root: Path, tmp_path: Path, capsys):
+    half, parts = (
+        _predictions(tmp_path, "1 1 0.9"),
+        [
+            _predictions(tmp_path, "1 1 0.9"),
+            _predictions(tmp_path, "2 1 0.9"),
+        ],
+    )
+    output, page = tmp_path / "results.json", tmp_path / "page.html"
+    arguments = [*_arguments(root, half), "--predictions", *parts, "--names", "half", "both"]
+    results = main([*arguments, "--output", str(output), "--html", str(page)])
+    assert results["models"]["half"]["bbox"]["AP50-airplane"] == 50
+    assert results["models"]["both"]["bbox"]["AP50-airplane"] == 100
+    assert results["gains"] == {
+        "both": {"AP50": [25] * 3, "AP50-slow": [25] * 3, **_nothing("AP50-medium", "AP50-fast")}
+    }
+    assert json.loads(output.read_text())["gains"]["both"]["AP50"] == [25, 25, 25]
+    assert "| both − half |" in capsys.readouterr().out
+    assert "both − half" in page.read_text()
+    assert "The images of this video are not here." in page.read_text()
+
+
+def _nothing(*names: str) -> dict:
+    return {name: pytest.approx([float("nan")] * 3, nan_ok=True) for name in names}
+
+
+def test_files_of_one_model_do_not_share_frames(root: Path, tmp_path: Path):
+    files = [_predictions(tmp_path, "1 1 0.9", "2 1 0.9"), _predictions(tmp_path, "2 1 0.8")]
+    with pytest.raises(InputError, match="both have detections of frame 2"):
+        main(_arguments(root, *files))
+
+
+def test_coco_protocol_by_model(root: Path, tmp_path: Path):
+    half, both = _predictions(tmp_path, "1 1 0.9"), _predictions(tmp_path, "1 1 0.9", "2 1 0.9")
+    arguments = [*_arguments(root, half), "--predictions", both, "--protocol", "coco"]
+    models = main(arguments)["models"]
+    assert models[Path(both).stem]["bbox"]["AP50-airplane"] == pytest.approx(100)
+    assert models[Path(half).stem]["bbox"]["AP50-airplane"] < 60
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["x/a.txt", "y/b.txt"], ["a", "b"]),
+        (["x/a.txt", "y/a.txt"], ["x", "y"]),
+        (["x/a.txt", "y/x/a.txt"], ["x/a.txt", "y/x/a.txt"]),
+    ],
+)
+def test_names_of_models(files, names):
+    assert names_of([[file, "more.txt"] for file in files]) == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--protocol", "coco", "--html", "x"], "--protocol msra"),
+        (["--protocol", "coco", "--bootstrap", "5"], "--protocol msra"),
+        (["--bootstrap", "-1"], "at least 0"),
+        (["--names", "a", "b"], "a name of its own"),
+        (["--names", "a", "a", "--predictions", "y"], "a name of its own"),
+    ],
+)
+def test_options_that_do_not_fit(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["--dataset", "vid_mini_val", "--predictions", "x", *arguments])
+    assert message in capsys.readouterr().err
 
 
 def test_motion_file_that_does_not_fit(root: Path, tmp_path: Path, shared_dir: Path):

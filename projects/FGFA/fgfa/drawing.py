@@ -35,7 +35,7 @@ def draw_instances(
             continue
         name = class_names[label] if label < len(class_names) else f"class {label}"
         box = instances.pred_boxes.tensor[i].round().int().tolist()
-        _draw_box(frame, box, f"{name} {score:.0%}", class_color(label))
+        draw_box(frame, box, f"{name} {score:.0%}", class_color(label))
     return frame
 
 
@@ -47,9 +47,15 @@ def class_color(label: int) -> tuple[int, int, int]:
     return int(blue), int(green), int(red)
 
 
-def _draw_box(
-    frame: np.ndarray, box: Sequence[int], text: str, color: tuple[int, int, int]
-) -> None:
+def draw_box(frame: np.ndarray, box: Sequence[int], text: str, color: tuple[int, int, int]) -> None:
+    """Draws one box with a label into a frame, which changes.
+
+    Args:
+        frame: BGR image, uint8, (H, W, 3).
+        box: x1 y1 x2 y2, pixels.
+        text: the label.
+        color: BGR, 0 to 255.
+    """
     height, width = frame.shape[:2]
     # One line at 300 pixels, three at 900.
     thickness = max(1, round(min(height, width) / 300))

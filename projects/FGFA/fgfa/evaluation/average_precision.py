@@ -75,7 +75,7 @@ def ap_from_matches(
             positives = np.bincount(matches.ground_truth.classes[boxes], minlength=num_classes)
             for c in np.flatnonzero(positives):
                 rows = rows_by_class[c]
-                result[m, a, c] = _area_under_curve(true[rows], false[rows], positives[c])
+                result[m, a, c] = precision_at_hits(true[rows], false[rows]).sum() / positives[c]
     return result
 
 
@@ -85,15 +85,16 @@ def best_first_by_class(detections: Detections, num_classes: int) -> list[np.nda
     return [rows[np.argsort(-detections.scores[rows], kind="stable")] for rows in by_class]
 
 
-def _area_under_curve(true: np.ndarray, false: np.ndarray, positives: int) -> float:
-    """Area under the precision envelope over all recall points.
+def precision_at_hits(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Envelope of the precision at each true positive: the highest there or at a higher recall.
 
     Args:
-        true: (n,) whether each detection is a true positive, best score first.
+        true: (n,) whether each detection of a class is a true positive, best score first.
         false: (n,) its weight as a false positive.
-        positives: boxes to be found.
+
+    Returns:
+        (K,) for the K true positives, falling.
     """
     hits = np.cumsum(true)
     precision = hits / np.maximum(hits + np.cumsum(false), np.finfo(np.float64).eps)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(envelope[true].sum() / positives)
+    return np.maximum.accumulate(precision[::-1])[::-1][true]

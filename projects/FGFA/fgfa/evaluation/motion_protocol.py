@@ -44,6 +44,11 @@ class MotionProtocol:
         raise NotImplementedError
 
     @property
+    def motions(self) -> list[str]:
+        """The groups that are scored: all, then slow, medium, fast where motion is known."""
+        return ["all", *MOTION_RANGES] if self._motion else ["all"]
+
+    @property
     def _ranges(self) -> list[tuple[float, float]]:
         """Motion ranges to score: all motion, then the groups where motion is known."""
         return [ALL_MOTION, *MOTION_RANGES.values()] if self._motion else [ALL_MOTION]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
+from fgfa.evaluation.class_mean import class_mean
 from fgfa.evaluation.motion_iou import MOTION_RANGES
 
 
@@ -26,9 +27,7 @@ class MotionTable:
 
     def means(self) -> np.ndarray:
         """Mean (4,) over the classes that have boxes in the group; NaN where none has."""
-        present = ~np.isnan(self.ap)
-        with np.errstate(invalid="ignore"):
-            return np.where(present, self.ap, 0).sum(axis=1) / present.sum(axis=1)
+        return class_mean(self.ap)
 
     def results(self) -> "OrderedDict[str, float]":
         """The numbers under the names that Detectron2 prints and verifies: AP50, AP50-slow, ..."""
