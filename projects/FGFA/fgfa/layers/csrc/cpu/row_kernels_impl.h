@@ -179,7 +179,12 @@ template <int kChains, typename acc_t, typename Body>
 inline void sum_over_channels(const Body& body, int64_t channels, acc_t* result) {
   using V = Vector<acc_t>;
   constexpr int kLanesOfV = kLanes<acc_t>;
-  V sums[kChains][Body::kSums] = {};
+  V sums[kChains][Body::kSums];
+  for (auto& chain : sums) {
+    for (V& sum : chain) {
+      sum = V{};
+    }
+  }
   int64_t c = 0;
   for (; c + kChains * kLanesOfV <= channels; c += kChains * kLanesOfV) {
     for (int chain = 0; chain < kChains; ++chain) {
