@@ -34,9 +34,10 @@ from fgfa.evaluation.motion_table import results_of
 from fgfa.evaluation.msra_protocol import MsraProtocol
 from fgfa.evaluation.prediction_file import read_prediction_files
 from fgfa.evaluation.records import Detections
-from fgfa.evaluation.registered_dataset import registered_dataset
+from fgfa.evaluation.registered_dataset import category_ids, registered_dataset
 from fgfa.evaluation.results_file import write_results
 from fgfa.evaluation.seq_nms import seq_nms_dataset
+from fgfa.evaluation.track_linking import link_tracks
 from fgfa.report import write_page
 
 _PROTOCOLS = {"msra": MsraProtocol, "coco": CocoProtocol}
@@ -69,6 +70,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--motion-iou", metavar="MAT", default="", help="default: computed from track ids"
+    )
+    parser.add_argument(
+        "--link-tracks",
+        action="store_true",
+        help="guess track ids from overlaps, for data that has none",
     )
     parser.add_argument(
         "--protocol",
@@ -106,6 +112,8 @@ def complete(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     args.names = args.names or names_of(args.predictions)
     if args.bootstrap < 0:
         parser.error("--bootstrap is at least 0")
+    if args.link_tracks and args.motion_iou:
+        parser.error("--link-tracks has no use beside --motion-iou; leave one of them out")
     if len(set(args.names)) != len(args.predictions) or len(args.names) != len(args.predictions):
         parser.error("--names gives a name of its own to each --predictions")
 
@@ -134,12 +142,13 @@ def load_dataset(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
 
 
 def load_detections(
-    files: Sequence[str], dicts: Sequence[dict], num_classes: int, seq_nms: bool
+    files: Sequence[str], dicts: Sequence[dict], num_classes: int, args: argparse.Namespace
 ) -> Detections:
     """The detections of one model."""
     image_ids = np.array([frame["image_id"] for frame in dicts], np.int64)
-    detections = read_prediction_files(files, num_classes, image_ids)
-    return seq_nms_dataset(dicts, detections) if seq_nms else detections
+    ids_in_json = category_ids(args.dataset) if args.dataset is not None else None
+    detections = read_prediction_files(files, num_classes, image_ids, ids_in_json)
+    return seq_nms_dataset(dicts, detections) if args.seq_nms else detections
 
 
 def score_by_coco(
@@ -157,9 +166,11 @@ def score_by_coco(
 def main(argv: Sequence[str] | None = None) -> "OrderedDict[str, Any]":
     args = parse_args(argv)
     dicts, class_names = load_dataset(args)
+    if args.link_tracks:
+        dicts = link_tracks(dicts)
     protocol = _PROTOCOLS[args.protocol](dicts, class_names, args.motion_iou)
     models = (
-        (name, load_detections(files, dicts, len(class_names), args.seq_nms))
+        (name, load_detections(files, dicts, len(class_names), args))
         for name, files in zip(args.names, args.predictions, strict=True)
     )
     if args.protocol == "coco":

@@ -20,6 +20,7 @@ from fgfa.errors import InputError, one_sentence_errors
 from fgfa.evaluation.motion_iou import motion_iou_of_dataset
 from fgfa.evaluation.motion_iou_file import write_motion_iou
 from fgfa.evaluation.registered_dataset import registered_dataset
+from fgfa.evaluation.track_linking import link_tracks
 from fgfa.files import atomic_write
 
 
@@ -30,6 +31,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a registered data set")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, required=True, help="a path ending in .json or .mat"
+    )
+    parser.add_argument(
+        "--link-tracks",
+        action="store_true",
+        help="guess track ids from overlaps, for data that has none",
     )
     return parser.parse_args(argv)
 
@@ -55,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.output.suffix not in _WRITERS:
         raise InputError(f"cannot write {args.output}: give a path that ends in .json or .mat")
     dicts, _ = registered_dataset(args.dataset)
+    if args.link_tracks:
+        dicts = link_tracks(dicts)
     image_ids = [frame["image_id"] for frame in dicts]
     values = dict(zip(image_ids, motion_iou_of_dataset(dicts), strict=True))
     _WRITERS[args.output.suffix](args.output, values)

@@ -216,3 +216,15 @@ def test_equals_the_original_on_its_own_files(shared_dir: Path, tmp_path: Path, 
     classes = [value for name, value in results.items() if name not in names]
     expected = np.where(golden[0] < 0, np.nan, 100 * golden[0])
     np.testing.assert_allclose(classes, expected, rtol=0, atol=1e-7)
+
+
+def test_track_ids_are_guessed_on_request(root: Path, tmp_path: Path, caplog):
+    # The official track id of both airplanes is their class's; here they have two.
+    for path in sorted(root.rglob("*.xml")):
+        text = path.read_text()
+        path.write_text(text.replace("<trackid>02691156", f"<trackid>{int(path.stem)}"))
+    arguments = _arguments(root, _predictions(tmp_path, "1 1 0.9", "2 1 0.8"))
+    assert main([*arguments, "--link-tracks"])["bbox"]["AP50-slow"] == 50
+    assert "guessed" in caplog.text
+    with pytest.raises(SystemExit):
+        main([*arguments, "--link-tracks", "--motion-iou", "motion_iou.mat"])

@@ -51,3 +51,18 @@ def test_other_suffixes(tmp_path: Path):
     with pytest.raises(InputError, match=r"motion\.txt: give a path that ends in \.json or \.mat"):
         main(["--dataset", NAME, "--output", str(tmp_path / "motion.txt")])
     assert not list(tmp_path.iterdir())
+
+
+def test_track_ids_are_guessed_on_request(tmp_path: Path):
+    frames = DatasetCatalog.get(NAME)
+    frames[1]["annotations"] = [{"bbox": BOX, "track_id": 0}]
+    for frame in frames:
+        for box in frame["annotations"]:
+            del box["track_id"]
+            box["category_id"] = 0
+    with pytest.raises(InputError, match="no track id"):
+        main(["--dataset", NAME, "--output", str(tmp_path / "motion.json")])
+    main(["--dataset", NAME, "--link-tracks", "--output", str(tmp_path / "motion.json")])
+    values = json.loads((tmp_path / "motion.json").read_text())
+    # The third box overlaps the second by a third, which makes it another track.
+    assert values == {"2": [1.0], "3": [1.0], "4": [1.0]}
