@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgfa.evaluation.boxes import area, iou, keep_after_nms
+from fgfa.evaluation.boxes import area, iou
 
 
 def test_area_counts_both_corner_pixels():
@@ -37,15 +37,3 @@ def test_iou_counts_pixels(first, second):
     for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
         mask[y1 : y2 + 1, x1 : x2 + 1] = True
     assert iou(*boxes) == (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
-
-
-def test_nms_drops_above_the_threshold_only():
-    # IoU 0.5 with +1 widths; 18 / 45 = 0.4 with exclusive ones.
-    boxes = np.array([[0.0, 0, 9, 2], [0, 0, 4, 2], [100, 100, 110, 110]])
-    scores = np.array([0.3, 0.2, 0.9])
-    assert keep_after_nms(boxes, scores, 0.5).tolist() == [2, 0, 1]
-    assert keep_after_nms(boxes, scores, 0.499).tolist() == [2, 0]
-
-
-def test_nms_of_nothing():
-    assert keep_after_nms(np.zeros((0, 4)), np.zeros(0), 0.3).tolist() == []

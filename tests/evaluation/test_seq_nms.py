@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarking.plain_seq_nms import plain_seq_nms
 from fgfa.evaluation.boxes import iou
 from fgfa.evaluation.records import Detections
 from fgfa.evaluation.seq_nms import best_of_each_frame, seq_nms, seq_nms_dataset, seq_nms_video
@@ -13,41 +14,33 @@ DATA = Path(__file__).parents[1] / "data"
 VIDEOS = ["main", "short", "one_frame"]
 
 
-def _by_class_and_frame(golden, name: str, kind: str) -> list[list[np.ndarray]]:
-    counts = golden[f"{name}_{kind}_counts"]
-    frames = np.split(golden[f"{name}_{kind}_boxes"], np.cumsum(counts.ravel())[:-1])
-    length = counts.shape[1]
-    return [frames[start : start + length] for start in range(0, len(frames), length)]
+def _video(golden, name: str, kind: str = "in") -> tuple[np.ndarray, ...]:
+    """Boxes, scores, times and classes of a video."""
+    rows, counts = golden[f"{name}_{kind}_boxes"], golden[f"{name}_{kind}_counts"]
+    classes, times = (indices.ravel() for indices in np.indices(counts.shape))
+    repeats = counts.ravel()
+    return rows[:, :4], rows[:, 4], np.repeat(times, repeats), np.repeat(classes, repeats)
 
 
-def _sorted(rows: np.ndarray) -> np.ndarray:
+def _sorted(*columns: np.ndarray) -> np.ndarray:
     """Rows in an order of their own: the original leaves a frame's boxes in that of a hash set."""
+    rows = np.column_stack(columns)
     return rows[np.lexsort(rows.T)]
 
 
 def _check_paths(golden, name: str) -> None:
-    given_classes, expected_classes = (_by_class_and_frame(golden, name, k) for k in ("in", "out"))
-    for frames, expected in zip(given_classes, expected_classes, strict=True):
-        scores, keep = seq_nms([rows[:, :4] for rows in frames], [rows[:, 4] for rows in frames])
-        for rows, new, kept, out in zip(frames, scores, keep, expected, strict=True):
-            result = np.column_stack([rows[:, :4], new])[kept]
-            np.testing.assert_allclose(_sorted(result), _sorted(out), rtol=0, atol=1e-9)
+    boxes, scores, times, classes = _video(golden, name)
+    new, keep = seq_nms(boxes, scores, times, classes)
+    result = _sorted(boxes[keep], new[keep], times[keep], classes[keep])
+    np.testing.assert_allclose(result, _sorted(*_video(golden, name, "out")), rtol=0, atol=1e-9)
 
 
 def _check_video(golden, name: str) -> None:
-    classes = _by_class_and_frame(golden, name, "in")
-    flat = [
-        (c, t, row) for c, frames in enumerate(classes) for t, f in enumerate(frames) for row in f
-    ]
-    rows = np.array([row for _, _, row in flat])
-    times = np.array([t for _, t, _ in flat])
-    detections = Detections(times + 1, np.array([c for c, _, _ in flat]), rows[:, 4], rows[:, :4])
-    result = seq_nms_video(detections, times)
-    table = np.column_stack([result.boxes, result.scores])
-    np.testing.assert_allclose(table, golden[f"{name}_outnms_boxes"], rtol=0, atol=1e-9)
-    counts = np.zeros(golden[f"{name}_outnms_counts"].shape, int)
-    np.add.at(counts, (result.classes, result.image_ids - 1), 1)
-    np.testing.assert_array_equal(counts, golden[f"{name}_outnms_counts"])
+    boxes, scores, times, classes = _video(golden, name)
+    result = seq_nms_video(Detections(times + 1, classes, scores, boxes), times)
+    table = (result.boxes, result.scores, result.image_ids - 1, result.classes)
+    for ours, expected in zip(table, _video(golden, name, "outnms"), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", VIDEOS)
@@ -57,21 +50,33 @@ def test_equals_the_original(name):
     _check_video(golden, name)
 
 
-def test_equals_the_original_for_all_classes(shared_dir: Path):
-    golden = np.load(shared_dir / "golden" / "seqnms.npz")
-    _check_paths(golden, "main")
-    _check_video(golden, "main")
+@pytest.mark.parametrize("name", VIDEOS)
+def test_equals_the_original_for_all_classes(golden, name):
+    _check_paths(golden("seqnms"), name)
+    _check_video(golden("seqnms"), name)
 
 
 A, B = [0.0, 0, 99, 99], [10.0, 0, 109, 99]  # IoU 0.82
 FAR = [300.0, 300, 350, 350]
 
 
-def _run(*frames):
-    """Seq-NMS of frames of (box, score)."""
-    boxes = [np.array([box for box, _ in frame]).reshape(-1, 4) for frame in frames]
-    scores, keep = seq_nms(boxes, [np.array([score for _, score in frame]) for frame in frames])
-    return [s.tolist() for s in scores], [k.tolist() for k in keep]
+def _flat(*frames) -> tuple[np.ndarray, ...]:
+    """Boxes, scores, times and classes of frames of (box, score)."""
+    flat = [(t, *pair) for t, frame in enumerate(frames) for pair in frame]
+    times, boxes, scores = zip(*flat, strict=True) if flat else ((), (), ())
+    return (
+        np.array(boxes, np.float64).reshape(-1, 4),
+        np.array(scores, np.float64),
+        np.array(times, np.int64),
+        np.zeros(len(flat), np.int64),
+    )
+
+
+def _run(*frames) -> tuple[list, list]:
+    """Seq-NMS of frames of (box, score): new scores and what is kept, by frame."""
+    cuts = np.cumsum([len(frame) for frame in frames])[:-1]
+    results = (np.split(result, cuts) for result in seq_nms(*_flat(*frames)))
+    return tuple([frame.tolist() for frame in result] for result in results)
 
 
 def test_a_path_gets_its_mean_and_suppresses_neighbors():
@@ -107,30 +112,51 @@ def test_empty_frames_break_paths():
 
 def test_nothing_at_all():
     assert _run([], []) == ([[], []], [[], []])
-    assert _run() == ([], [])
+    detections = seq_nms_video(Detections.empty(), np.zeros(0, np.int64))
+    assert len(detections) == 0
 
 
-_frame = st.lists(
-    st.tuples(
-        st.builds(lambda x, y: [x, y, x + 9.0, y + 9.0], st.integers(0, 12), st.integers(0, 3)),
-        st.integers(1, 1000).map(lambda score: score / 1000),
-    ),
-    max_size=5,
-)
+_positions = st.builds(lambda x, y: [x, y, x + 9, y + 9], st.integers(0, 9), st.integers(0, 3))
+# Few values, zero among them, so that ties of scores and of sums are common.
+_scores = st.sampled_from([0.0, 0.002, 0.1, 0.2, 0.3, 0.5, 0.8])
+_frame = st.lists(st.tuples(_positions, _scores), max_size=6)
+
+
+@given(st.lists(_frame, min_size=1, max_size=6), st.integers(1, 8), st.data())
+def test_equals_the_plain_version(frames, boxes_at_once, data):
+    boxes, scores, times, _ = _flat(*frames)
+    size = len(scores)
+    classes = np.array(data.draw(st.lists(st.integers(0, 2), min_size=size, max_size=size)), int)
+    order = np.array(data.draw(st.permutations(range(size))), int)
+    video = [array[order] for array in (boxes, scores, times, classes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fgfa.evaluation.seq_nms._BOXES_AT_ONCE", boxes_at_once)
+        result = seq_nms(*video)
+    for ours, expected in zip(result, plain_seq_nms(*video), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_equals_the_plain_version_on_a_long_video():
+    # Paths cross, so that taking one changes many others.
+    generator = np.random.default_rng(0)
+    boxes = np.repeat(generator.uniform(0, 60, (3, 2)), 4, axis=0)
+    centers = boxes + np.cumsum(generator.normal(0, 3, (60, 12, 2)), axis=0)
+    boxes = np.concatenate([centers, centers + 40], axis=2).reshape(-1, 4)
+    video = boxes, generator.uniform(0, 1, 720), np.repeat(np.arange(60), 12), np.zeros(720, int)
+    for ours, expected in zip(seq_nms(*video), plain_seq_nms(*video), strict=True):
+        np.testing.assert_array_equal(ours, expected)
 
 
 @given(st.lists(_frame, min_size=1, max_size=5))
 def test_sum_of_a_path_is_kept_and_its_boxes_stand_apart(frames):
-    boxes = [np.array([box for box, _ in frame]).reshape(-1, 4) for frame in frames]
-    before = [np.array([score for _, score in frame]) for frame in frames]
-    scores, keep = seq_nms(boxes, before)
-    kept_before = sum(b[k].sum() for b, k in zip(before, keep, strict=True))
-    assert sum(s[k].sum() for s, k in zip(scores, keep, strict=True)) == pytest.approx(kept_before)
-    for frame, old, new, kept in zip(boxes, before, scores, keep, strict=True):
-        # A box that a path took is at IoU < 0.3 from all other boxes left in its frame.
-        changed = np.flatnonzero(old != new)
-        overlaps = iou(frame[changed][:, None], frame[kept])
-        assert (np.sort(overlaps, axis=1)[:, :-1] < 0.3).all()
+    boxes, before, times, classes = _flat(*frames)
+    scores, keep = seq_nms(boxes, before, times, classes)
+    assert scores[keep].sum() == pytest.approx(before[keep].sum())
+    # A box that a path took is at IoU < 0.3 from all other boxes left in its frame.
+    for box in np.flatnonzero(scores != before):
+        others = keep & (times == times[box])
+        others[box] = False
+        assert (iou(boxes[box], boxes[others]) < 0.3).all()
 
 
 @given(_frame)

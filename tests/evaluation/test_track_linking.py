@@ -73,7 +73,7 @@ def test_no_track_has_two_boxes_of_a_frame(frames: list[list[tuple[int, int]]]):
         assert len(set(ids)) == len(ids)
 
 
-def test_slow_objects_have_the_motion_iou_of_their_true_tracks(shared_dir: Path):
+def test_slow_and_medium_objects_have_the_motion_iou_of_their_true_tracks(shared_dir: Path):
     register_imagenet_vid("link_test", shared_dir / "vid_mini" / "ILSVRC2015", "VID_val_clips")
     try:
         dicts = DatasetCatalog.get("link_test")
@@ -81,6 +81,6 @@ def test_slow_objects_have_the_motion_iou_of_their_true_tracks(shared_dir: Path)
         DatasetCatalog.remove("link_test")
     truth = np.concatenate(motion_iou_of_dataset(dicts))
     guess = np.concatenate(motion_iou_of_dataset(link_tracks(dicts)))
-    slow = truth > 0.9
-    assert slow.sum() > 1000
-    assert np.abs(guess - truth)[slow].mean() < 0.01
+    not_fast = truth >= 0.7
+    assert not_fast.sum() > 1000
+    np.testing.assert_allclose(guess[not_fast], truth[not_fast], rtol=0, atol=1e-9)

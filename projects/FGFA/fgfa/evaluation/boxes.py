@@ -1,8 +1,6 @@
 """Box geometry with the pixel-inclusive (+1) widths of the original."""
 
 import numpy as np
-import torch
-from torchvision.ops import nms
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
@@ -27,16 +25,3 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     union = area(boxes) + area(others) - intersection
     # Boxes that end before they begin meet none, but can bring the union to 0.
     return intersection / np.where(intersection > 0, union, 1)
-
-
-def keep_after_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices, best score first, that greedy NMS keeps; a box goes at IoU > threshold.
-
-    Args:
-        boxes: shape (N, 4), x1 y1 x2 y2 in pixels, all of one class.
-        scores: shape (N,).
-        threshold: IoU, +1 widths.
-    """
-    # The far corner moved by one pixel gives torchvision's widths the original's +1.
-    inclusive = torch.as_tensor(boxes + np.array([0.0, 0.0, 1.0, 1.0]))
-    return nms(inclusive, torch.as_tensor(scores, dtype=inclusive.dtype), threshold).numpy()

@@ -7,46 +7,90 @@ or where no link is left at all: what remains then, and all of a class without a
 scores and is not suppressed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
-from fgfa.evaluation.boxes import iou, keep_after_nms
+from fgfa.evaluation.overlaps import Overlaps, keep_after_nms
+from fgfa.evaluation.path_graph import PathGraph
 from fgfa.evaluation.records import Detections, ragged_arange
 
 LINK_IOU = 0.5
 SUPPRESS_IOU = 0.3
 MIN_PATH_SCORE = 0.01
 
+# Classes are worked on together, up to about so many boxes: together is faster where they are few,
+# and a limit keeps memory low where they are many.
+_BOXES_AT_ONCE = 100_000
+
 
 def seq_nms(
-    boxes: Sequence[np.ndarray], scores: Sequence[np.ndarray]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Seq-NMS of one class over one video.
+    boxes: np.ndarray, scores: np.ndarray, times: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seq-NMS of each class over one video.
 
     Args:
-        boxes: one array (N_t, 4) a frame, x1 y1 x2 y2 in pixels, in order of time.
-        scores: one array (N_t,) a frame.
+        boxes: (N, 4) float64, x1 y1 x2 y2 in pixels.
+        scores: (N,) float64.
+        times: (N,) int64, the frame of each box, from 0; boxes are linked where it differs by 1.
+        classes: (N,) int64, from 0.
 
     Returns:
-        New scores and keep masks, one array (N_t,) a frame each; inputs are left as they are.
+        New scores and keep masks, (N,) each; inputs are left as they are.
     """
-    graph = _PathGraph(boxes, scores)
-    new_scores = [np.array(frame, np.float64) for frame in scores]
-    keep = [np.ones(len(frame), bool) for frame in scores]
-    while graph.links_left:
-        start, path, total = graph.best_path()
-        if total < MIN_PATH_SCORE:
-            break
-        for time, box in enumerate(path, start):
-            near = graph.remove_around(time, box)
-            keep[time][near] = False
-            keep[time][box] = True
-            new_scores[time][box] = total / len(path)
-        graph.update(start, start + len(path))
+    new_scores, keep = scores.copy(), np.ones(len(scores), bool)
+    for rows in _batches_of_classes(times, classes):
+        taken, means, removed = _take_paths(boxes[rows], scores[rows], times[rows], classes[rows])
+        keep[rows[removed]] = False
+        keep[rows[taken]] = True
+        new_scores[rows[taken]] = means
     return new_scores, keep
+
+
+def _batches_of_classes(times: np.ndarray, classes: np.ndarray) -> Iterator[np.ndarray]:
+    """Indices of the boxes of a few classes at a time, by time and class."""
+    counts = np.bincount(classes)
+    batches = ((np.cumsum(counts) - counts) // _BOXES_AT_ONCE)[classes]
+    for batch in np.unique(batches):
+        rows = np.flatnonzero(batches == batch)
+        yield rows[np.lexsort((classes[rows], times[rows]))]
+
+
+def _take_paths(
+    boxes: np.ndarray, scores: np.ndarray, times: np.ndarray, classes: np.ndarray
+) -> tuple[list[int], list[float], list[int]]:
+    """Takes the paths out of boxes that are in order of time and class.
+
+    Returns:
+        The boxes of all paths, the mean score of the path of each, and the boxes that the paths
+        remove, their own among them.
+    """
+    num_classes = classes.max() + 1
+    frames = times * num_classes + classes  # one number for each frame and class
+    near = _overlaps_with(frames, boxes, frames, SUPPRESS_IOU)
+    links = _overlaps_with(frames - num_classes, boxes, frames, LINK_IOU)
+    # A box alone changes nothing where it is taken.
+    alone = (near.counts == 1) & (links.counts == 0)
+    alone[links.others] = False
+    graph = PathGraph(scores, times, classes, links, np.flatnonzero(~alone))
+    taken, means, removed = [], [], []
+    path, total = graph.pop_best_path()
+    while total >= MIN_PATH_SCORE:
+        taken += path
+        means += [total / len(path)] * len(path)
+        removed += graph.remove(other for box in path for other in near.of(box))
+        path, total = graph.pop_best_path()
+    return taken, means, removed
+
+
+def _overlaps_with(
+    sought: np.ndarray, boxes: np.ndarray, frames: np.ndarray, threshold: float
+) -> Overlaps:
+    """For each box those in the frame sought for it; `frames`, of all boxes, ascends."""
+    first, last = (np.searchsorted(frames, sought, side) for side in ("left", "right"))
+    return Overlaps.find(boxes, first, last, threshold)
 
 
 def seq_nms_video(detections: Detections, times: np.ndarray, nms_iou: float = 0.3) -> Detections:
@@ -60,19 +104,10 @@ def seq_nms_video(detections: Detections, times: np.ndarray, nms_iou: float = 0.
     Returns:
         What is left, with new scores, by class, frame and falling score.
     """
-    parts = []
-    for cls in np.unique(detections.classes):
-        rows = np.flatnonzero(detections.classes == cls)
-        rows = rows[np.argsort(times[rows], kind="stable")]
-        frames = np.split(rows, np.searchsorted(times[rows], np.arange(1, times.max() + 1)))
-        rescored, keep = seq_nms(
-            [detections.boxes[frame] for frame in frames],
-            [detections.scores[frame] for frame in frames],
-        )
-        for frame, scores, kept in zip(frames, rescored, keep, strict=True):
-            left = replace(detections[frame], scores=scores)[kept]
-            parts.append(left[keep_after_nms(left.boxes, left.scores, nms_iou)])
-    return Detections.concatenate(parts)
+    scores, keep = seq_nms(detections.boxes, detections.scores, times, detections.classes)
+    left, times = replace(detections, scores=scores)[keep], times[keep]
+    groups = left.classes * (times.max(initial=0) + 1) + times
+    return left[keep_after_nms(left.boxes, left.scores, groups, nms_iou)]
 
 
 def seq_nms_dataset(
@@ -118,74 +153,3 @@ def best_of_each_frame(detections: Detections, limit: int) -> Detections:
     keep = np.zeros(len(detections), bool)
     keep[order] = beyond | (scores >= scores[np.minimum(last, len(ids) - 1)])
     return detections[keep]
-
-
-class _PathGraph:
-    """Boxes still to be taken, the links between them, and the best path that ends in each.
-
-    `sums[t][b]` is the highest sum of scores of a path that ends in box b of frame t, 0 where the
-    box is gone; `previous[t][b]` the box of frame t - 1 before it on that path, -1 where it starts.
-    """
-
-    def __init__(self, boxes: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> None:
-        self._boxes = [np.asarray(frame, np.float64).reshape(-1, 4) for frame in boxes]
-        # Scores of boxes that are gone are set to 0.
-        self._scores = [np.array(frame, np.float64) for frame in scores]
-        self._links = [
-            iou(frame[:, None], following) >= LINK_IOU
-            for frame, following in zip(self._boxes, self._boxes[1:], strict=False)
-        ]
-        self.links_left = sum(int(links.sum()) for links in self._links)
-        self._sums = [frame.copy() for frame in self._scores]
-        self._previous = [np.full(len(frame), -1) for frame in scores]
-        self._best = np.zeros(len(self._boxes))  # highest of each frame's sums
-        self.update(0, len(self._boxes))
-
-    def update(self, first: int, last: int) -> None:
-        """Brings sums up to date after boxes of the frames first..last-1 have been removed.
-
-        Frames behind are looked at as long as anything changes.
-        """
-        for time in range(first, len(self._boxes)):
-            before = self._sums[time]
-            self._extend_paths(time)
-            self._best[time] = self._sums[time].max(initial=0)
-            if time >= last and np.array_equal(before, self._sums[time]):
-                break
-
-    def _extend_paths(self, time: int) -> None:
-        scores = self._scores[time]
-        self._sums[time], self._previous[time] = scores.copy(), np.full(len(scores), -1)
-        if time == 0 or not self._links[time - 1].any():
-            return
-        extended = self._sums[time - 1][:, None] + scores  # (N_{t-1}, N_t)
-        extended[~self._links[time - 1]] = 0
-        best = extended.argmax(axis=0)
-        sums = extended.max(axis=0)
-        longer = sums > scores
-        self._sums[time][longer] = sums[longer]
-        self._previous[time][longer] = best[longer]
-
-    def best_path(self) -> tuple[int, list[int], float]:
-        """First frame, box of each frame, and sum of scores of the best path."""
-        time = int(self._best.argmax())
-        box = int(self._sums[time].argmax())
-        total = float(self._sums[time][box])
-        path = [box]
-        while (box := int(self._previous[time][box])) >= 0:
-            path.append(box)
-            time -= 1
-        return time, path[::-1], total
-
-    def remove_around(self, time: int, box: int) -> np.ndarray:
-        """Removes a box and those it suppresses, with their links; gives their indices."""
-        boxes = self._boxes[time]
-        near = iou(boxes[box], boxes) >= SUPPRESS_IOU
-        self._scores[time][near] = 0
-        if time < len(self._links):
-            self.links_left -= int(self._links[time][near].sum())
-            self._links[time][near] = False
-        if time > 0:
-            self.links_left -= int(self._links[time - 1][:, near].sum())
-            self._links[time - 1][:, near] = False
-        return np.flatnonzero(near)
