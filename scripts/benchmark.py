@@ -5,6 +5,7 @@
     python scripts/benchmark.py ops --threads 1 2 4 --repeat 20 --output ops.json
     python scripts/benchmark.py ops --device cuda
     python scripts/benchmark.py evaluation --per-frame 20 100
+    python scripts/benchmark.py seq-nms
 
 Alternatives take turns run by run, so that other load on the machine hits all of them alike:
 compare figures of one run only.
@@ -15,13 +16,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarking import evaluation, ops
+from benchmarking import evaluation, ops, seq_nms
 from benchmarking.machine import describe_machine
 from fgfa.errors import one_sentence_errors
 from fgfa.files import atomic_write
 
 # Each has a docstring for its help, add_arguments(parser), and run(args) -> JSON of its figures.
-_SUBCOMMANDS = {"evaluation": evaluation, "ops": ops}
+_SUBCOMMANDS = {"evaluation": evaluation, "ops": ops, "seq-nms": seq_nms}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

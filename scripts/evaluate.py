@@ -32,6 +32,7 @@ from fgfa.evaluation.bootstrap import draw_videos
 from fgfa.evaluation.coco_protocol import CocoProtocol
 from fgfa.evaluation.motion_table import results_of
 from fgfa.evaluation.msra_protocol import MsraProtocol
+from fgfa.evaluation.official_text import rounded
 from fgfa.evaluation.prediction_file import read_prediction_files
 from fgfa.evaluation.records import Detections
 from fgfa.evaluation.registered_dataset import category_ids, registered_dataset
@@ -85,7 +86,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seq-nms",
         action="store_true",
-        help="apply Seq-NMS first; the predictions must be those before NMS",
+        help="apply Seq-NMS first; the predictions must be those before NMS, such as the "
+        "raw_detections.txt that TEST.SEQ_NMS.SAVE_RAW_BOXES makes train_net.py write",
+    )
+    parser.add_argument(
+        "--nms-iou",
+        metavar="IOU",
+        type=float,
+        default=0.3,
+        help="above which NMS behind Seq-NMS drops a box (default: 0.3)",
+    )
+    parser.add_argument(
+        "--detections-per-image",
+        metavar="N",
+        type=int,
+        default=300,
+        help="how many to leave behind Seq-NMS, all below 0 (default: 300)",
     )
     parser.add_argument(
         "--bootstrap",
@@ -144,11 +160,14 @@ def load_dataset(args: argparse.Namespace) -> tuple[list[dict], list[str]]:
 def load_detections(
     files: Sequence[str], dicts: Sequence[dict], num_classes: int, args: argparse.Namespace
 ) -> Detections:
-    """The detections of one model."""
+    """The detections of one model, after Seq-NMS where the command line asks for it."""
     image_ids = np.array([frame["image_id"] for frame in dicts], np.int64)
     ids_in_json = category_ids(args.dataset) if args.dataset is not None else None
     detections = read_prediction_files(files, num_classes, image_ids, ids_in_json)
-    return seq_nms_dataset(dicts, detections) if args.seq_nms else detections
+    if not args.seq_nms:
+        return detections
+    # Rounded as the evaluator rounds them, which can make scores equal.
+    return rounded(seq_nms_dataset(dicts, detections, args.nms_iou, args.detections_per_image))
 
 
 def score_by_coco(

@@ -17,7 +17,7 @@ ruff format --check .
 ruff check .
 
 echo "clang-format: compiled operators"
-find projects/FGFA/fgfa/layers/csrc -type f -print0 | xargs -0 clang-format --dry-run -Werror
+find projects/FGFA/fgfa/layers/csrc tests/layers -regex '.*\.\(h\|cpp\|cu\|cuh\)' -print0 | xargs -0 clang-format --dry-run -Werror
 
 echo "pytest"
 python -m pytest --durations=10 "$@"

@@ -79,6 +79,7 @@ def test_every_folder_compares_fgfa_with_a_single_frame_model():
         ("MODEL.ROI_HEADS.NMS_THRESH_TEST", 0.3),
         ("TEST.DETECTIONS_PER_IMAGE", 300),
         ("TEST.SEQ_NMS.ENABLED", False),
+        ("TEST.SEQ_NMS.SAVE_RAW_BOXES", False),
         ("SOLVER.MOMENTUM", 0.9),
         ("SOLVER.WEIGHT_DECAY", 5e-4),
         ("SOLVER.WEIGHT_DECAY_NORM", 5e-4),

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,8 +23,11 @@ from detectron2.modeling import build_model
 from fgfa.data import register_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES, write_moving_shapes
 from fgfa.errors import InputError
+from fgfa.evaluation.prediction_file import write_predictions
 
-TRAIN_NET = Path(__file__).parents[1] / "projects" / "FGFA" / "train_net.py"
+ROOT = Path(__file__).parents[1]
+TRAIN_NET = ROOT / "projects" / "FGFA" / "train_net.py"
+EVALUATE = ROOT / "scripts" / "evaluate.py"
 FRAMES = 6
 ORIGINAL = [
     *("MODEL.ANCHOR_GENERATOR.NAME", "LegacyAnchorGenerator", "SOLVER.OPTIMIZER", "MXNetSGD"),
@@ -152,6 +156,26 @@ def test_seq_nms_starts_from_boxes_before_nms(
     results = run_here(train_net, config_file, "--eval-only", "TEST.SEQ_NMS.ENABLED", "True")
     assert [model.roi_heads.test_nms_thresh for model in models] == [0.3, 1.0]
     assert "AP50" in results["bbox"]
+
+
+def test_saved_raw_boxes_give_the_same_results_after_seq_nms(
+    train_net: ModuleType, config_file: str, tmp_path: Path
+):
+    options = ("TEST.SEQ_NMS.ENABLED", "True", "TEST.SEQ_NMS.SAVE_RAW_BOXES", "True")
+    results = run_here(train_net, config_file, "--eval-only", *options)
+    out = tmp_path / "out"
+    raw, rescored = (out / f"{name}.txt" for name in ("raw_detections", "detections"))
+    evaluate = runpy.run_path(str(EVALUATE))
+    command = ["--dataset", "tiny_val", "--predictions", str(raw), "--seq-nms"]
+    command += ["--detections-per-image", "20"]  # as in the config
+    np.testing.assert_equal(dict(evaluate["main"](command)["bbox"]), dict(results["bbox"]))
+
+    args = evaluate["parse_args"](command)
+    dicts, class_names = evaluate["load_dataset"](args)
+    detections = evaluate["load_detections"]([raw], dicts, len(class_names), args)
+    write_predictions(tmp_path / "from_raw.txt", detections)
+    assert (tmp_path / "from_raw.txt").read_text() == rescored.read_text()
+    assert raw.read_text().count("\n") > rescored.read_text().count("\n") > 0
 
 
 def test_messages_of_the_package_are_logged(

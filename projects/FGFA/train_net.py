@@ -86,6 +86,7 @@ class Trainer(DefaultTrainer):
             cfg.OUTPUT_DIR,
             motion_iou=cfg.TEST.MOTION_IOU,
             seq_nms=cfg.TEST.SEQ_NMS.ENABLED,
+            save_raw_boxes=cfg.TEST.SEQ_NMS.SAVE_RAW_BOXES,
             nms_iou=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
             detections_per_image=cfg.TEST.DETECTIONS_PER_IMAGE,
         )

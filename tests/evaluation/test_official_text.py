@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fgfa.errors import InputError
 from fgfa.evaluation import official_text
-from fgfa.evaluation.official_text import read_text, rounded, write_text
+from fgfa.evaluation.official_text import read_text, rounded, write_exact_text, write_text
 from fgfa.evaluation.records import Detections
 
 _row = st.tuples(
@@ -39,6 +39,15 @@ def test_file_holds_the_rounded_detections(tmp_path_factory, rows):
         read = read_text(path, 30)
     for name in ("image_ids", "classes", "scores", "boxes"):
         np.testing.assert_array_equal(getattr(read, name), getattr(expected, name))
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=5, max_size=5))
+def test_exact_file_holds_all_digits(tmp_path_factory, numbers):
+    path = tmp_path_factory.mktemp("predictions") / "detections.txt"
+    write_exact_text(path, _table([(7, 3, numbers[0], numbers[1:])]))
+    read = read_text(path, 30)
+    assert (read.image_ids.tolist(), read.classes.tolist()) == ([7], [3])
+    assert [*read.scores, *read.boxes[0]] == numbers
 
 
 def test_official_format(tmp_path: Path):

@@ -25,7 +25,7 @@ def test_lists_are_those_of_all_pairs(boxes, threshold, pairs_at_once, data):
     bounds = st.lists(st.integers(0, len(boxes)), min_size=2, max_size=2)
     ranges = [sorted(data.draw(bounds)) for _ in boxes]
     first, last = np.array(ranges, np.int64).reshape(-1, 2).T
-    with pytest.MonkeyPatch.context() as patch, np.errstate(invalid="ignore", divide="ignore"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlaps, "_PAIRS_AT_ONCE", pairs_at_once)
         found = Overlaps.find(boxes, first, last, threshold)
         expected = [

@@ -110,6 +110,13 @@ def test_empty_frames_break_paths():
     assert scores == [[0.9], [], [pytest.approx(0.2)], [pytest.approx(0.2)]]
 
 
+def test_boxes_inside_out_are_left_as_they_are():
+    inside_out = [99.0, 99, 0, 0]
+    scores, keep = _run([(A, 0.9), (inside_out, 0.8)], [(A, 0.5), (inside_out, 0.2)])
+    assert scores == [[pytest.approx(0.7), 0.8], [pytest.approx(0.7), 0.2]]
+    assert keep == [[True, True], [True, True]]
+
+
 def test_nothing_at_all():
     assert _run([], []) == ([[], []], [[], []])
     detections = seq_nms_video(Detections.empty(), np.zeros(0, np.int64))
@@ -136,13 +143,15 @@ def test_equals_the_plain_version(frames, boxes_at_once, data):
         np.testing.assert_array_equal(ours, expected)
 
 
-def test_equals_the_plain_version_on_a_long_video():
-    # Paths cross, so that taking one changes many others.
-    generator = np.random.default_rng(0)
-    boxes = np.repeat(generator.uniform(0, 60, (3, 2)), 4, axis=0)
-    centers = boxes + np.cumsum(generator.normal(0, 3, (60, 12, 2)), axis=0)
-    boxes = np.concatenate([centers, centers + 40], axis=2).reshape(-1, 4)
-    video = boxes, generator.uniform(0, 1, 720), np.repeat(np.arange(60), 12), np.zeros(720, int)
+@pytest.mark.parametrize("levels", [3, 1000])
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_the_plain_version_where_paths_cross(seed, levels):
+    """Paths share boxes, so that taking one changes many; with few levels of scores most tie."""
+    generator = np.random.default_rng(seed)
+    corners = generator.integers(0, 30, (360, 2)).astype(float)
+    boxes = np.concatenate([corners, corners + 30], axis=1)
+    scores = generator.integers(1, levels + 1, 360) / levels
+    video = boxes, scores, np.repeat(np.arange(30), 12), np.zeros(360, int)
     for ours, expected in zip(seq_nms(*video), plain_seq_nms(*video), strict=True):
         np.testing.assert_array_equal(ours, expected)
 

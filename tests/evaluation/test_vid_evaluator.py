@@ -14,6 +14,7 @@ from detectron2.utils import comm
 from fgfa.errors import InputError
 from fgfa.evaluation import ImageNetVIDEvaluator
 from fgfa.evaluation.motion_iou_file import write_motion_iou
+from fgfa.evaluation.prediction_file import read_predictions
 
 A, B, FAR = [0, 0, 99, 99], [0, 200, 99, 299], [300, 300, 350, 350]
 
@@ -200,3 +201,18 @@ def test_seq_nms(register, two_frames):
     rescored = _evaluate(ImageNetVIDEvaluator(name, seq_nms=True), two_frames, raw)
     assert plain["AP50-cat"] == pytest.approx(100 * (1 / 2 + 2 / 4 / 2))
     assert rescored["AP50-cat"] == 100.0
+
+
+@pytest.mark.parametrize("seq_nms", [False, True])
+def test_raw_boxes_are_saved_with_seq_nms(register, two_frames, tmp_path: Path, seq_nms: bool):
+    evaluator = ImageNetVIDEvaluator(
+        register(two_frames), tmp_path, seq_nms=seq_nms, save_raw_boxes=True
+    )
+    outputs = [_output((A, 0.123456789, 0), (A, 0.1, 0)), _output((A, 0.5, 0))]
+    _evaluate(evaluator, two_frames, outputs)
+    path = tmp_path / "raw_detections.txt"
+    assert path.exists() == seq_nms
+    if seq_nms:
+        raw = read_predictions(path, 3)
+        assert raw.image_ids.tolist() == [1, 1, 2]
+        assert raw.scores.tolist() == np.array([0.123456789, 0.1, 0.5], np.float32).tolist()

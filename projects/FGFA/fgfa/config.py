@@ -110,6 +110,9 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
     cfg.TEST.SEQ_NMS = CfgNode()
     # Rescores detections over whole videos with Seq-NMS (Han et al., 2016) before evaluation.
     cfg.TEST.SEQ_NMS.ENABLED = False
+    # Also writes the boxes before NMS, some 100 bytes each, to raw_detections.txt, from which
+    # scripts/evaluate.py --seq-nms gets the same results.
+    cfg.TEST.SEQ_NMS.SAVE_RAW_BOXES = False
 
 
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:

@@ -15,6 +15,7 @@ from fgfa.evaluation.records import Detections
 from fgfa.files import atomic_write
 
 _LINE = "%d %d %.4f %.2f %.2f %.2f %.2f\n"
+_EXACT_LINE = "%d %d %r %r %r %r %r\n"
 _NUM_FIELDS = 7
 _CHUNK = 1 << 14  # lines written at once
 
@@ -39,11 +40,20 @@ def write_text(path: str | os.PathLike[str], detections: Detections) -> None:
         path: where; parent folders are made.
         detections: classes from 0, written from 1.
     """
+    _write_lines(path, detections, _LINE)
+
+
+def write_exact_text(path: str | os.PathLike[str], detections: Detections) -> None:
+    """Writes detections as `write_text`, with all digits: `read_text` gives the same numbers."""
+    _write_lines(path, detections, _EXACT_LINE)
+
+
+def _write_lines(path: str | os.PathLike[str], detections: Detections, line: str) -> None:
     with atomic_write(path) as temporary, open_for_writing(temporary) as file:
         for start in range(0, len(detections), _CHUNK):
             part = detections[start : start + _CHUNK]
             table = np.column_stack([part.image_ids, part.classes + 1, part.scores, part.boxes])
-            file.write(_LINE * len(part) % tuple(table.ravel().tolist()))
+            file.write(line * len(part) % tuple(table.ravel().tolist()))
 
 
 def read_text(path: str | os.PathLike[str], num_classes: int) -> Detections:

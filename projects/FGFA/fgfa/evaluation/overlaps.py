@@ -113,7 +113,7 @@ class _Columns:
         widths, sources, others = widths[wide], sources[wide], others[wide]
         intersections = widths * _common_length(self._y1, self._y2, sources, others)
         unions = self._areas.take(sources) + self._areas.take(others) - intersections
-        overlap = intersections / unions >= threshold
+        overlap = intersections / np.where(intersections > 0, unions, 1) >= threshold
         return sources[overlap], others[overlap]
 
 

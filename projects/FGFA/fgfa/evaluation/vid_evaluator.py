@@ -13,7 +13,7 @@ from detectron2.utils import comm
 
 from fgfa.evaluation.motion_table import results_of
 from fgfa.evaluation.msra_protocol import MsraProtocol
-from fgfa.evaluation.official_text import rounded
+from fgfa.evaluation.official_text import rounded, write_exact_text
 from fgfa.evaluation.prediction_file import write_predictions
 from fgfa.evaluation.records import Detections
 from fgfa.evaluation.registered_dataset import registered_dataset
@@ -32,6 +32,8 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         motion_iou: path of a motion IoU file, or "" to compute it from track ids.
         seq_nms: rescore over whole videos with Seq-NMS; the outputs must then be the boxes *before*
             NMS, one instance a box and class.
+        save_raw_boxes: with Seq-NMS, also write the outputs as they are to raw_detections.txt, from
+            which `scripts/evaluate.py --seq-nms` gets the same results.
         nms_iou: IoU above which the NMS behind Seq-NMS drops a box.
         detections_per_image: how many detections of a frame to leave behind Seq-NMS; below 0 all.
         distributed: gather the outputs of all ranks.
@@ -46,6 +48,7 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         output_dir: str | os.PathLike[str] | None = None,
         motion_iou: str | os.PathLike[str] = "",
         seq_nms: bool = False,
+        save_raw_boxes: bool = False,
         nms_iou: float = 0.3,
         detections_per_image: int = 300,
         distributed: bool = True,
@@ -55,6 +58,7 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         self._protocol = MsraProtocol(self._dicts, class_names, motion_iou)
         self._output_dir = Path(output_dir) if output_dir is not None else None
         self._seq_nms = seq_nms
+        self._save_raw_boxes = save_raw_boxes
         self._nms_iou = nms_iou
         self._detections_per_image = detections_per_image
         self._distributed = distributed
@@ -118,6 +122,8 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         detections = Detections.concatenate([frames[image_id] for image_id in known])
         if not self._seq_nms:
             return detections
+        if self._save_raw_boxes and self._output_dir is not None:
+            write_exact_text(self._output_dir / "raw_detections.txt", detections)
         return seq_nms_dataset(self._dicts, detections, self._nms_iou, self._detections_per_image)
 
 
