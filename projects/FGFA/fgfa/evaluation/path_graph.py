@@ -83,7 +83,7 @@ class PathGraph:
             self._set_previous(box, -1)
         outdated = [follower for box in removed for follower in self._pop_followers(box)]
         heapify(outdated)
-        # From low to high, so that all boxes before a box are up to date when its turn comes.
+        # In order of time each has its turn once: by then all boxes before it are up to date.
         while outdated:
             for follower in self._update(heappop(outdated)):
                 heappush(outdated, follower)

@@ -186,7 +186,12 @@ class Backward {
                      readers_[frame].for_each(cell, [&](int64_t reader, acc_t share) {
                        const int64_t i = frame * shape_.plane() + reader;
                        sum.add(key_rows.at(0, reader), share * factors.cross[i]);
-                       sum.add_warped(rows, frame, samples_[i], -share * factors.warped[i]);
+                       // Readers lie side by side, so that most of their corners are the same.
+                       for_each_corner(samples_[i], [&](bool inside, int64_t corner, acc_t part) {
+                         if (inside) {
+                           sum.merge(rows.at(frame, corner), -share * part * factors.warped[i]);
+                         }
+                       });
                      });
                    });
         }

@@ -85,7 +85,8 @@ inline void add_block(const Tap<scalar_t>* taps, int64_t count, int64_t channel,
     }
   }
   for (int i = 0; i < kVectors; ++i) {
-    std::memcpy(total + channel + i * kStep, &sum[i], sizeof(V));
+    const V value = sum[i];
+    std::memcpy(total + channel + i * kStep, &value, sizeof(V));
   }
 }
 

@@ -104,6 +104,18 @@ class RowSum {
     }
   }
 
+  // The same for a row that may be waiting for flush() already: it is read once for both.
+  void merge(const scalar_t* row, acc_t factor) {
+    Tap<scalar_t>* const end = taps_ + count_;
+    Tap<scalar_t>* const same =
+        std::find_if(taps_, end, [&](const Tap<scalar_t>& tap) { return tap.row == row; });
+    if (same == end) {
+      add(row, factor);
+    } else {
+      same->factor += factor;
+    }
+  }
+
   // The corners inside the map, by their shares of factor.
   void add_warped(const Rows<const scalar_t>& rows, int64_t frame, const Sample<acc_t>& s,
                   acc_t factor) {

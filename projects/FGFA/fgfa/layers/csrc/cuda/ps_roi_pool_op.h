@@ -16,6 +16,7 @@ template <typename scalar_t>
 struct PoolForward {
   using acc_t = accumulate_t<scalar_t>;
   static constexpr int kItems = kThreads;
+  static constexpr int kBlocks = kResidentBlocks<acc_t>;
 
   const scalar_t* input;
   MapStrides strides;
@@ -43,6 +44,7 @@ template <typename scalar_t>
 struct PoolBackward {
   using acc_t = accumulate_t<scalar_t>;
   static constexpr int kItems = 1;
+  static constexpr int kBlocks = kResidentBlocks<acc_t>;
 
   const scalar_t* grad;
   const acc_t* rois;
