@@ -135,10 +135,12 @@ def test_peak_counts_temporaries_and_results_but_nothing_from_before() -> None:
 
     def run() -> torch.Tensor:
         temporaries = [torch.ones(32 * MEGABYTES, dtype=torch.uint8) for _ in range(2)]
+        # Made while they are alive: the allocator of this process may keep what is freed.
+        result = held[: 16 * MEGABYTES] + 1
         del temporaries
-        return held[: 16 * MEGABYTES] + 1
+        return result
 
-    assert peak_extra_bytes(run, CPU) == pytest.approx(64 * MEGABYTES, abs=2 * MEGABYTES)
+    assert peak_extra_bytes(run, CPU) == pytest.approx(80 * MEGABYTES, abs=2 * MEGABYTES)
 
 
 def test_process_for_memory_has_its_own_allocator_settings() -> None:
