@@ -97,8 +97,9 @@ class VideoPredictor:
     def _to_tensor(self, frame: np.ndarray, resizes: bool) -> torch.Tensor:
         image = frame[:, :, ::-1] if self._is_rgb else frame
         if resizes:
-            image = np.ascontiguousarray(image)
-            image = self._augmentations(T.AugInput(image)).apply_image(image)
+            resized = T.AugInput(np.ascontiguousarray(image))
+            self._augmentations(resized)  # changes what it is given
+            image = resized.image
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 

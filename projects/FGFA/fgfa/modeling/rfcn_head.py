@@ -106,7 +106,7 @@ class RFCNROIHeads(ROIHeads):
         logits, deltas = self.predict(features[self.in_feature], boxes)
         if self.training:
             return proposals, self.losses(logits, deltas, proposals)
-        return self.inference(logits, deltas, proposals), {}
+        return self.inference(logits, deltas, proposals, images), {}
 
     def predict(
         self, feature: torch.Tensor, boxes: list[torch.Tensor]
@@ -203,9 +203,20 @@ class RFCNROIHeads(ROIHeads):
         return cat(kept)
 
     def inference(
-        self, logits: torch.Tensor, deltas: torch.Tensor, proposals: list[Instances]
+        self,
+        logits: torch.Tensor,
+        deltas: torch.Tensor,
+        proposals: list[Instances],
+        images: ImageList | None = None,
     ) -> list[Instances]:
-        """Detections of each image: thresholded, after per-class NMS, at most topk of them."""
+        """Detections of each image: thresholded, after per-class NMS, at most topk of them.
+
+        Args:
+            logits: shape (R, classes + 1), background last.
+            deltas: shape (R, 4).
+            proposals: for each image its RoIs.
+            images: for heads that need to know more of the images than their sizes.
+        """
         counts = [len(p) for p in proposals]
         rois = cat([p.proposal_boxes.tensor for p in proposals])
         boxes = self.box2box_transform.apply_deltas(deltas, rois).split(counts)

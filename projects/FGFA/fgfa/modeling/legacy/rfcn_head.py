@@ -1,7 +1,5 @@
 """The R-FCN head with the box arithmetic of the original."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode
@@ -33,42 +31,21 @@ class LegacyRFCNROIHeads(RFCNROIHeads):
     def match_quality(self, gt_boxes: Boxes, rois: Boxes) -> torch.Tensor:
         return pairwise_iou(gt_boxes.tensor, rois.tensor)
 
-    def forward(
-        self,
-        images: ImageList,
-        features: dict[str, torch.Tensor],
-        proposals: list[Instances],
-        targets: list[Instances] | None = None,
-    ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
-        """See `RFCNROIHeads.forward`."""
-        if self.training:
-            return super().forward(images, features, proposals, targets)
-        boxes = [p.proposal_boxes.tensor for p in proposals]
-        logits, deltas = self.predict(features[self.in_feature], boxes)
-        scales = images.image_scales if isinstance(images, ScaledImageList) else None
-        return self.inference(logits, deltas, proposals, scales), {}
-
     def inference(
         self,
         logits: torch.Tensor,
         deltas: torch.Tensor,
         proposals: list[Instances],
-        image_scales: Sequence[float] | None = None,
+        images: ImageList | None = None,
     ) -> list[Instances]:
-        """Detections of each image, best first, in its pixels.
-
-        Args:
-            logits: shape (R, classes + 1), background last.
-            deltas: shape (R, 4).
-            proposals: for each image its RoIs.
-            image_scales: factor by which each frame was resized; 1 if absent.
-        """
+        """See `RFCNROIHeads.inference`; without `ScaledImageList` frames were not resized."""
         rois = torch.cat([p.proposal_boxes.tensor for p in proposals])
         counts = [len(p) for p in proposals]
         boxes = self.box2box_transform.apply_deltas(deltas, rois).split(counts)
         scores = F.softmax(logits, dim=1).split(counts)
         sizes = [p.image_size for p in proposals]
-        scales = image_scales or [1.0] * len(sizes)
+        is_scaled = isinstance(images, ScaledImageList)
+        scales = images.image_scales if is_scaled else [1.0] * len(sizes)
         return [
             self._detections(*image) for image in zip(boxes, scores, sizes, scales, strict=True)
         ]
