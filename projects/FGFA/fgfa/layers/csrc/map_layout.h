@@ -15,19 +15,20 @@ using torch::headeronly::MemoryFormat;
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-// The layout of a tensor (N, C, H, W), contiguous where it is dense in neither or in both.
-inline MemoryFormat layout_of(const Tensor& maps) {
-  if (maps.is_contiguous()) {
-    return MemoryFormat::Contiguous;
-  }
+// Whether the channels of a cell lie one after another. Sides of length 1 fit any layout.
+inline bool is_channels_last(const Tensor& maps) {
   int64_t stride = 1;
   for (const int64_t dim : {1, 3, 2, 0}) {
-    if (maps.size(dim) != 1 && maps.stride(dim) != stride) {
-      return MemoryFormat::Contiguous;
-    }
+    if (maps.size(dim) != 1 && maps.stride(dim) != stride) return false;
     stride *= maps.size(dim);
   }
-  return MemoryFormat::ChannelsLast;
+  return true;
+}
+
+// The layout of a tensor (N, C, H, W), contiguous where it is dense in neither or in both.
+inline MemoryFormat layout_of(const Tensor& maps) {
+  return !maps.is_contiguous() && is_channels_last(maps) ? MemoryFormat::ChannelsLast
+                                                         : MemoryFormat::Contiguous;
 }
 
 // Uninitialized maps on the device of another tensor.

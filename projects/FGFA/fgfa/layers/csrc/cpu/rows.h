@@ -12,6 +12,7 @@
 #include <memory>
 #include <type_traits>
 
+#include "../map_layout.h"
 #include "transpose.h"
 
 namespace fgfa {
@@ -34,29 +35,16 @@ struct Rows {
   }
 };
 
-// Whether the channels of a cell lie one after another. Sides of length 1 fit any layout.
-inline bool is_channels_last(const torch::stable::Tensor& maps) {
-  int64_t expected = 1;
-  for (const int64_t dim : {1, 3, 2, 0}) {
-    if (maps.size(dim) != 1 && maps.stride(dim) != expected) return false;
-    expected *= maps.size(dim);
-  }
-  return true;
-}
-
 // The maps themselves if one of the two layouts is theirs, a contiguous copy otherwise.
 inline torch::stable::Tensor dense(const torch::stable::Tensor& maps) {
   return is_channels_last(maps) ? maps : torch::stable::contiguous(maps);
 }
 
-// An uninitialized result. Channels-last if others are channels-last and not contiguous as well.
+// An uninitialized result in the layout of others.
 inline torch::stable::Tensor empty_maps(torch::headeronly::IntHeaderOnlyArrayRef sizes,
                                         const torch::stable::Tensor& others) {
-  using torch::headeronly::MemoryFormat;
-  const bool channels_last = !others.is_contiguous() && is_channels_last(others);
-  return torch::stable::empty(
-      sizes, others.scalar_type(), std::nullopt, others.device(), std::nullopt,
-      channels_last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
+  return torch::stable::empty(sizes, others.scalar_type(), std::nullopt, others.device(),
+                              std::nullopt, layout_of(others));
 }
 
 // How many channels are transposed at a time: all of them where that is not needed.
