@@ -3,10 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgfa.data.frame_choice import entering_frames, test_window, training_neighbors
+from fgfa.data.frame_choice import entering_frames, training_neighbors
 from fgfa.errors import InputError
-
-test_window.__test__ = False  # not a test, for all its name
 
 KEY_FRAMES = st.integers(1, 60).flatmap(
     lambda length: st.tuples(st.integers(0, length - 1), st.just(length))
@@ -50,18 +48,10 @@ def test_more_neighbors_than_offsets():
         training_neighbors(5, 10, 1, 4, np.random.default_rng(0))
 
 
-@given(KEY_FRAMES, RADII)
-def test_window_is_the_clamped_surrounding(key_frame, radius):
-    frame_index, length = key_frame
-    window = test_window(frame_index, length, radius)
-    expected = np.clip(np.arange(-radius, radius + 1) + frame_index, 0, length - 1)
-    assert window == expected.tolist()
-
-
 @given(st.integers(1, 60), RADII)
-def test_each_frame_enters_once_and_no_later_than_its_window(length, radius):
+def test_each_frame_enters_once_and_no_later_than_its_window(length, lookahead):
     entered = []
     for frame_index in range(length):
-        entered += entering_frames(frame_index, length, radius)
-        assert max(test_window(frame_index, length, radius)) == entered[-1]
+        entered += entering_frames(frame_index, length, lookahead)
+        assert min(frame_index + lookahead, length - 1) == entered[-1]
     assert entered == list(range(length))

@@ -153,7 +153,7 @@ def test_every_frame_goes_through_the_backbone_once(model: FGFA):
     for item in make_inputs(make_frames(8)):
         model.eval()([item])
     assert sum(encoded) == 8
-    assert len(model._window._frames) <= 2 * RADIUS + 1
+    assert len(model._video.window) <= 2 * RADIUS + 1
 
 
 def test_still_video_without_motion_is_the_single_frame_model(tiny_cfg: CfgNode):

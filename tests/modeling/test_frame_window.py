@@ -14,6 +14,13 @@ def make_frame(number: int) -> FrameEncoding:
     return FrameEncoding(value, value, value, image_size=(1, 1))
 
 
+def make_window(count: int, **options: int) -> FrameWindow:
+    window = FrameWindow(**options)
+    for number in range(count):
+        window.add(make_frame(number))
+    return window
+
+
 def number_of(frame: FrameEncoding) -> int:
     return int(frame.feature.item())
 
@@ -22,59 +29,44 @@ def number_of(frame: FrameEncoding) -> int:
     length=st.integers(1, 12),
     radius=st.integers(0, 4),
     causal=st.booleans(),
+    stride=st.integers(1, 3),
 )
-def test_window_is_that_of_a_list_of_all_frames(length: int, radius: int, causal: bool):
-    window = FrameWindow(radius, causal)
-    ahead = 0 if causal else radius
+def test_window_is_that_of_a_list_of_all_frames(
+    length: int, radius: int, causal: bool, stride: int
+):
+    window = FrameWindow(radius, causal, stride)
+    ahead = 0 if causal else radius * stride
+    assert window.lookahead == ahead
     for key in range(length):
         while window.end < min(key + ahead + 1, length):
             window.add(make_frame(window.end))
-        frames, key_index, positions = window.around(key)
-        wanted = [min(max(i, 0), length - 1) for i in range(key - radius, key + ahead + 1)]
-        assert number_of(frames[key_index]) == key
-        assert [number_of(frames[p]) for p in positions] == wanted
-        assert [number_of(frame) for frame in frames] == sorted(set(wanted))
+        numbers = window.around(key)
+        window.forget_before(numbers[0])
+        wanted = range(key - radius * stride, key + ahead + 1, stride)
+        assert numbers == [min(max(i, 0), length - 1) for i in wanted]
+        assert numbers[window.key_position] == key
+        assert [number_of(window[number]) for number in numbers] == numbers
 
 
-@given(radius=st.integers(0, 4), causal=st.booleans())
-def test_memory_does_not_grow_with_the_video(radius: int, causal: bool):
-    window = FrameWindow(radius, causal)
+@given(radius=st.integers(0, 4), causal=st.booleans(), stride=st.integers(1, 3))
+def test_memory_does_not_grow_with_the_video(radius: int, causal: bool, stride: int):
+    window = FrameWindow(radius, causal, stride)
     for number in range(50):
         window.add(make_frame(number))
         if number >= window.lookahead:
-            window.around(number - window.lookahead)
-            assert len(window._frames) <= radius + window.lookahead + 1
-
-
-def test_causal_window_does_not_look_ahead():
-    window = FrameWindow(2, causal=True)
-    for number in range(5):
-        window.add(make_frame(number))
-    frames, _, positions = window.around(2)
-    assert [number_of(frames[p]) for p in positions] == [0, 1, 2]
-
-
-def test_window_at_one_key_frame_twice_is_the_same():
-    window = FrameWindow(1)
-    for number in range(4):
-        window.add(make_frame(number))
-    assert window.around(2) == window.around(2)
+            window.forget_before(window.around(number - window.lookahead)[0])
+            assert len(window) <= radius * stride + window.lookahead + 1
 
 
 @pytest.mark.parametrize("key", [-1, 3])
 def test_frame_that_was_not_added_is_one_sentence(key: int):
-    window = FrameWindow(1)
-    for number in range(3):
-        window.add(make_frame(number))
-    with pytest.raises(InputError, match=f"frame {key} of the video is not in the window"):
-        window.around(key)
+    with pytest.raises(InputError, match=f"frame {key} of the video is not among"):
+        make_window(3, radius=1).around(key)
 
 
 @pytest.mark.parametrize("key", [0, 3])
 def test_going_back_is_one_sentence(key: int):
-    window = FrameWindow(1)
-    for number in range(6):
-        window.add(make_frame(number))
-    window.around(4)  # forgets frames 0 to 2
-    with pytest.raises(InputError, match=r"in order|was forgotten"):
+    window = make_window(6, radius=1)
+    window.forget_before(3)
+    with pytest.raises(InputError, match="in order"):
         window.around(key)

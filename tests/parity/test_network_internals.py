@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fgfa.layers import flow_warp, similarity_weights
-from fgfa.modeling import FGFA, FrameEncoding, FrameWindow
+from fgfa.modeling import FGFA, FrameEncoding
 
 # What a module took and gave, by the module's name.
 Calls = dict[str, tuple[Tensor, Tensor]]
@@ -105,12 +105,12 @@ def statistics(shared_dir: Path) -> dict[str, list]:
 @pytest.fixture(scope="module")
 def calls(original_model: FGFA, frames: list[Tensor], encodings: list[FrameEncoding]) -> Calls:
     """The calls of all modules of interest in the detection of frame 3."""
-    window = FrameWindow(original_model.test_radius)
+    video = original_model.start_video()
     for encoding in encodings[: WINDOW.stop]:
-        window.add(encoding)
+        video.window.add(encoding)
     with recorded(original_model) as calls:
         original_model.encode([frames[FRAME]])
-        original_model.detect(window, FRAME)
+        video.detect([FRAME])
     return calls
 
 

@@ -27,6 +27,15 @@ def _add_aggregation(cfg: CfgNode) -> None:
     cfg.MODEL.FGFA = CfgNode()
     # Radius K of the window at test time: 2K+1 frames around the key frame (paper, table 3).
     cfg.MODEL.FGFA.TEST_RADIUS = 9
+    # Distance of the frames of a window from each other at test time: with 2, K frames on each side
+    # reach 2K frames far.
+    cfg.MODEL.FGFA.TEST_STRIDE = 1
+    # Leaves out the frames behind the key frame at test time, so that none is waited for.
+    cfg.MODEL.FGFA.CAUSAL = False
+    # "pairwise": the flow network sees the key frame with each frame of its window, 2K+1 pairs a
+    # frame. "composed": it sees adjacent frames, two pairs a frame, and longer flow is composed of
+    # theirs (paper, section 4.2).
+    cfg.MODEL.FGFA.FLOW_MODE = "pairwise"
     # Neighbors in training are drawn from -TRAIN_RADIUS..TRAIN_RADIUS around the key frame, frames.
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9
     # Neighbors drawn for a key frame in training (paper, section 4.2).
@@ -105,6 +114,8 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
     # makes the gradient of each map as much smaller.
     cfg.SOLVER.OPTIMIZER = "SGD"
 
+    # Frames of a video that go through the network together at test time.
+    cfg.TEST.FRAMES_PER_BATCH = 1
     # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.
     cfg.TEST.MOTION_IOU = ""
     cfg.TEST.SEQ_NMS = CfgNode()

@@ -36,21 +36,7 @@ def training_neighbors(
     return np.clip(frame_index + offsets, 0, length - 1).tolist()
 
 
-def test_window(frame_index: int, length: int, radius: int) -> list[int]:
-    """The 2 * radius + 1 frames around a key frame at test time, in order of time.
-
-    The first and the last frame of the video are repeated where the window reaches beyond them.
-
-    Args:
-        frame_index: the key frame.
-        length: frames of the video.
-        radius: frames on each side of the key frame.
-    """
-    window = range(frame_index - radius, frame_index + radius + 1)
-    return [min(max(index, 0), length - 1) for index in window]
-
-
-def entering_frames(frame_index: int, length: int, radius: int) -> list[int]:
+def entering_frames(frame_index: int, length: int, lookahead: int) -> list[int]:
     """The frames of a key frame's window that no earlier key frame's window holds.
 
     Over the key frames 0..length-1 each frame of the video enters once.
@@ -58,10 +44,10 @@ def entering_frames(frame_index: int, length: int, radius: int) -> list[int]:
     Args:
         frame_index: the key frame.
         length: frames of the video.
-        radius: frames on each side of the key frame.
+        lookahead: frames behind the key frame that its window reaches to.
 
     Returns:
-        Frames 0..radius at the first key frame, later the frame `radius` ahead; none past the end.
+        Frames 0..lookahead at the first key frame, later the last of its window; none past the end.
     """
-    first = frame_index + radius if frame_index else 0
-    return list(range(first, min(frame_index + radius + 1, length)))
+    first = frame_index + lookahead if frame_index else 0
+    return list(range(first, min(frame_index + lookahead + 1, length)))

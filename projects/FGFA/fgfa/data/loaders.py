@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetCatalog,
-    build_detection_test_loader,
+    DatasetFromList,
+    MapDataset,
     build_detection_train_loader,
     get_detection_dataset_dicts,
 )
+from detectron2.data.build import trivial_batch_collator
 from torch.utils.data import DataLoader
 
 from fgfa.data.mapper import VideoDatasetMapper
-from fgfa.data.samplers import VideoInferenceSampler
+from fgfa.data.samplers import VideoBatchSampler, VideoInferenceSampler
 from fgfa.errors import InputError
 
 
@@ -29,7 +31,7 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict]]:
 
 
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
-    """One frame a batch, in order, whole videos on each rank.
+    """Frames in order, whole videos on each rank; a batch is TEST.FRAMES_PER_BATCH of one video.
 
     Raises:
         InputError: the data set is not registered or cannot be read, or FGFA is to run on one that
@@ -38,13 +40,16 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     _check_registered([dataset_name])
     frames = get_detection_dataset_dicts(dataset_name, filter_empty=False)
     mapper = VideoDatasetMapper(cfg, is_train=False)
-    if mapper.test_radius is not None:
+    if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
-    return build_detection_test_loader(
-        frames,
-        mapper=mapper,
-        sampler=VideoInferenceSampler([frame["video_id"] for frame in frames]),
+    video_ids = [frame["video_id"] for frame in frames]
+    return DataLoader(
+        MapDataset(DatasetFromList(frames, copy=False), mapper),
+        batch_sampler=VideoBatchSampler(
+            VideoInferenceSampler(video_ids), video_ids, cfg.TEST.FRAMES_PER_BATCH
+        ),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=trivial_batch_collator,
     )
 
 

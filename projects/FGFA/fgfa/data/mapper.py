@@ -20,7 +20,7 @@ class VideoDatasetMapper:
 
     In training the result has `image` (uint8 tensor (3, H, W)), `neighbors` (list of
     `train_neighbors` such tensors; absent for 0) and `instances`. At test time it has `image`, or
-    with a `test_radius` only `new_frames`: those frames of the window that no earlier key frame
+    with a `test_lookahead` only `new_frames`: those frames of the window that no earlier key frame
     needed, so that each frame of a video that is read in order is read once; and `image_scale`
     where frames are resized by a factor.
     """
@@ -34,7 +34,7 @@ class VideoDatasetMapper:
         image_format: str,
         train_neighbors: int = 0,
         train_radius: int = 0,
-        test_radius: int | None = None,
+        test_lookahead: int | None = None,
         corners_are_pixels: bool = False,
     ) -> None:
         """
@@ -44,7 +44,8 @@ class VideoDatasetMapper:
             image_format: order of the channels, "RGB" or "BGR".
             train_neighbors: neighbors to read with a key frame in training.
             train_radius: their largest distance from the key frame, frames.
-            test_radius: radius of the window at test time, frames; None for a single-frame model.
+            test_lookahead: frames behind the key frame that its window reaches to at test time;
+                None for a single-frame model.
             corners_are_pixels: both corners of a box lie in it, as in the original: in training a
                 box ends at the last pixel of its frame, and stays where it is one pixel wide.
         """
@@ -53,7 +54,7 @@ class VideoDatasetMapper:
         self.image_format = image_format
         self.train_neighbors = train_neighbors
         self.train_radius = train_radius
-        self.test_radius = test_radius
+        self.test_lookahead = test_lookahead
         self.corners_are_pixels = corners_are_pixels
 
     @classmethod
@@ -72,7 +73,8 @@ class VideoDatasetMapper:
         if cfg.MODEL.META_ARCHITECTURE == "FGFA":
             args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
             args["train_radius"] = cfg.MODEL.FGFA.TRAIN_RADIUS
-            args["test_radius"] = cfg.MODEL.FGFA.TEST_RADIUS
+            reach = cfg.MODEL.FGFA.TEST_RADIUS * cfg.MODEL.FGFA.TEST_STRIDE
+            args["test_lookahead"] = 0 if cfg.MODEL.FGFA.CAUSAL else reach
         return args
 
     def __call__(self, frame: dict) -> dict:
@@ -105,10 +107,10 @@ class VideoDatasetMapper:
         scale = image_scale(self.augmentations.augs, (frame["height"], frame["width"]))
         if scale is not None:
             frame["image_scale"] = scale
-        if self.test_radius is None:
+        if self.test_lookahead is None:
             (frame["image"],), _ = self._read([frame["frame_index"]], frame)
             return
-        entering = entering_frames(frame["frame_index"], frame["video_length"], self.test_radius)
+        entering = entering_frames(frame["frame_index"], frame["video_length"], self.test_lookahead)
         frame["new_frames"], _ = self._read(entering, frame)
 
     def _neighbors(self, frame: dict) -> list[int]:

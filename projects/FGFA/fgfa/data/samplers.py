@@ -43,3 +43,29 @@ class VideoInferenceSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._indices)
+
+
+class VideoBatchSampler(Sampler[list[int]]):
+    """Cuts the frames of each video into batches, the last of which may be smaller."""
+
+    def __init__(self, sampler: Sampler[int], video_ids: Sequence[str], batch_size: int) -> None:
+        """
+        Args:
+            sampler: gives indices of frames, those of a video one after the other.
+            video_ids: video of each frame of the data set.
+            batch_size: frames in a batch.
+        """
+        videos = itertools.groupby(sampler, key=lambda index: video_ids[index])
+        self._batches = [
+            batch for _, video in videos for batch in _batches_of(list(video), batch_size)
+        ]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+def _batches_of(indices: Sequence[int], size: int) -> Iterator[list[int]]:
+    return (list(indices[start : start + size]) for start in range(0, len(indices), size))

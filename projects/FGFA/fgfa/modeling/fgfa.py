@@ -1,6 +1,7 @@
 """The meta-architecture FGFA: features of nearby frames, warped to the key frame and aggregated."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -10,13 +11,15 @@ from detectron2.utils.events import get_event_storage
 from torch import nn
 
 from fgfa.errors import InputError
-from fgfa.layers import aggregate, flow_warp, similarity_weights, stay_inside
+from fgfa.layers import flow_warp, similarity_weights, stay_inside
 
 from .embedding import Embedding
 from .flow_net import build_flow_net
 from .frame_window import FrameEncoding, FrameWindow
 from .postprocess import postprocess
 from .scaled_images import ScaledImageList
+from .video_detector import VideoDetector
+from .window_flow import FLOW_MODES, ComposedFlow, pairwise_flow
 
 
 @META_ARCH_REGISTRY.register()
@@ -61,6 +64,10 @@ class FGFA(GeneralizedRCNN):
         warp_padding: str,
         feature_name: str,
         test_radius: int,
+        test_stride: int = 1,
+        causal: bool = False,
+        flow_mode: str = "pairwise",
+        frames_per_batch: int = 1,
         **kwargs,
     ) -> None:
         """
@@ -71,6 +78,10 @@ class FGFA(GeneralizedRCNN):
             warp_padding: what lies outside of a map that is warped, "zeros" or its "border".
             feature_name: the feature of the backbone that is aggregated.
             test_radius: frames on each side of the key frame at test time, K.
+            test_stride: distance of the frames of a window from each other at test time.
+            causal: leaves out the frames behind the key frame at test time.
+            flow_mode: "pairwise" or "composed", see `window_flow`.
+            frames_per_batch: frames that go through the backbone together at test time.
             **kwargs: arguments of Detectron2's `GeneralizedRCNN`.
         """
         super().__init__(**kwargs)
@@ -79,18 +90,16 @@ class FGFA(GeneralizedRCNN):
         self.warp_padding = warp_padding
         self.feature_name = feature_name
         self.test_radius = test_radius
-        self._window = FrameWindow(test_radius)
+        self.test_stride = test_stride
+        self.causal = causal
+        self.flow_mode = flow_mode
+        self.frames_per_batch = frames_per_batch
+        self._video: VideoDetector | None = None
         self._expected: tuple[str | None, int] = (None, 0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
-        if cfg.MODEL.FGFA.TRAIN_NEIGHBORS < 1:
-            raise InputError(
-                "MODEL.FGFA.TRAIN_NEIGHBORS is below 1; FGFA sums at least one neighbor"
-            )
-        padding = cfg.MODEL.FGFA.WARP_PADDING
-        if padding not in ("zeros", "border"):
-            raise InputError(f"MODEL.FGFA.WARP_PADDING is {padding!r}; set it to zeros or border")
+        _check(cfg)
         args = super().from_config(cfg)
         (feature_name,) = cfg.MODEL.RPN.IN_FEATURES
         channels = args["backbone"].output_shape()[feature_name].channels
@@ -100,9 +109,13 @@ class FGFA(GeneralizedRCNN):
             "embedding": Embedding(
                 channels, cfg.MODEL.FGFA.EMBEDDING_CHANNELS, cfg.MODEL.FGFA.EMBEDDING_KERNELS
             ),
-            "warp_padding": padding,
+            "warp_padding": cfg.MODEL.FGFA.WARP_PADDING,
             "feature_name": feature_name,
             "test_radius": cfg.MODEL.FGFA.TEST_RADIUS,
+            "test_stride": cfg.MODEL.FGFA.TEST_STRIDE,
+            "causal": cfg.MODEL.FGFA.CAUSAL,
+            "flow_mode": cfg.MODEL.FGFA.FLOW_MODE,
+            "frames_per_batch": cfg.TEST.FRAMES_PER_BATCH,
         }
 
     def forward(self, batched_inputs: list[dict]) -> dict[str, torch.Tensor] | list[dict]:
@@ -172,24 +185,47 @@ class FGFA(GeneralizedRCNN):
             InputError: where a key frame does not follow the one before.
         """
         assert detected_instances is None, "FGFA has no inference on given boxes"
-        results = [self._detect_next(x) for x in batched_inputs]
+        results: list[Instances] = []
+        keys: list[int] = []
+        for item in batched_inputs:
+            key = item.get("frame_index", 0)
+            if key == 0 and keys:
+                results += self._video.detect(keys)
+                keys = []
+            self._push(item)
+            keys.append(key)
+        results += self._video.detect(keys) if keys else []
         return postprocess(results, batched_inputs) if do_postprocess else results
 
-    def _detect_next(self, item: dict) -> Instances:
-        if "new_frames" not in item:
-            item = {**item, "frame_index": 0, "new_frames": [item["image"]]}
-        key, video = item["frame_index"], item.get("video_id")
+    def _push(self, item: dict) -> None:
+        """Takes in the frames that a key frame brings."""
+        key, video = item.get("frame_index", 0), item.get("video_id")
         if key == 0:
-            self._window = FrameWindow(self.test_radius)
+            self._video = self.start_video(item.get("image_scale"))
         elif (video, key) != self._expected:
             raise InputError(
                 f"frame {key} of video {video} does not follow the frame passed before it; pass "
                 "the frames of each video in order, from frame 0, each of them once"
             )
         self._expected = (video, key + 1)
-        for frame in self.encode(item["new_frames"]):
-            self._window.add(frame)
-        return self.detect(self._window, key, item.get("image_scale"))
+        for image in item["new_frames"] if "new_frames" in item else [item["image"]]:
+            self._video.add(image)
+
+    def start_video(self, image_scale: float | None = None) -> VideoDetector:
+        """The way of a new video through the model.
+
+        Args:
+            image_scale: factor by which its frames were resized, for RoI heads that ask for it;
+                None where they were resized to a size.
+        """
+        return VideoDetector(
+            FrameWindow(self.test_radius, self.causal, self.test_stride),
+            ComposedFlow() if self.flow_mode == "composed" else pairwise_flow,
+            self.frames_per_batch,
+            encode=self.encode,
+            flow_net=self._flow,
+            find_objects=partial(self._find_objects, image_scale=image_scale),
+        )
 
     @torch.no_grad()
     def encode(self, images: Sequence[torch.Tensor]) -> list[FrameEncoding]:
@@ -210,40 +246,25 @@ class FGFA(GeneralizedRCNN):
             for tensors in zip(features, embeddings, flow_images, strict=True)
         ]
 
-    @torch.no_grad()
-    def detect(self, window: FrameWindow, key: int, image_scale: float | None = None) -> Instances:
-        """Detections of a key frame, in pixels of the resized frame (see `to_frame_pixels`).
-
-        Args:
-            window: holds the key frame and those around it.
-            key: number of the key frame in its video.
-            image_scale: factor by which the frames were resized, for RoI heads that ask for it;
-                None where they were resized to a size.
-        """
-        frames, key_index, positions = window.around(key)
-        feature = self._aggregate_window(frames, key_index, positions)
-        key_frame = frames[key_index]
-        scale = 1.0 if image_scale is None else image_scale
-        images = ScaledImageList(key_frame.flow_image[None], [key_frame.image_size], [scale])
+    def _find_objects(
+        self, feature: torch.Tensor, frames: Sequence[FrameEncoding], image_scale: float | None
+    ) -> list[Instances]:
+        """Detects in feature maps (B, C, H, W) of frames, in pixels of the resized frames."""
+        images = ScaledImageList(
+            torch.stack([frame.flow_image for frame in frames]),
+            [frame.image_size for frame in frames],
+            [1.0 if image_scale is None else image_scale] * len(frames),
+        )
         features = {self.feature_name: feature}
         proposals, _ = self.proposal_generator(images, features, None)
-        (instances,), _ = self.roi_heads(images, features, proposals, None)
+        instances, _ = self.roi_heads(images, features, proposals, None)
         return instances
-
-    def _aggregate_window(
-        self, frames: list[FrameEncoding], key: int, positions: list[int]
-    ) -> torch.Tensor:
-        """Warps, weighs and sums frames; `positions` repeats those beyond the video's ends."""
-        flow_images = torch.stack([frame.flow_image for frame in frames])
-        flow = self._flow(flow_images[key].expand_as(flow_images), flow_images)
-        features = torch.stack([frames[i].feature for i in positions])
-        embeddings = torch.stack([frames[i].embedding for i in positions])
-        key_embedding = flow_warp(frames[key].embedding[None], flow[key][None])
-        return aggregate(features, embeddings, flow[positions], key_embedding)
 
     def _flow(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Flow (N, 2, H, W) to warp along, from key frames to neighbors of the flow network."""
         flow = self.flow_net(keys, neighbors)
+        # Positions in the map need more digits than autocast gives.
+        flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
         return stay_inside(flow) if self.warp_padding == "border" else flow
 
     def _preprocess(self, images: Sequence[torch.Tensor]) -> tuple[ImageList, torch.Tensor]:
@@ -256,3 +277,25 @@ class FGFA(GeneralizedRCNN):
             padding_constraints=self.backbone.padding_constraints,
         )
         return batch, flow_images.tensor
+
+
+def _check(cfg: CfgNode) -> None:
+    """Raises an `InputError` where a value makes no sense."""
+    fgfa = cfg.MODEL.FGFA
+    if fgfa.TRAIN_NEIGHBORS < 1:
+        raise InputError("MODEL.FGFA.TRAIN_NEIGHBORS is below 1; FGFA sums at least one neighbor")
+    if fgfa.WARP_PADDING not in ("zeros", "border"):
+        raise InputError(
+            f"MODEL.FGFA.WARP_PADDING is {fgfa.WARP_PADDING!r}; set it to zeros or border"
+        )
+    if fgfa.FLOW_MODE not in FLOW_MODES:
+        raise InputError(
+            f"MODEL.FGFA.FLOW_MODE is {fgfa.FLOW_MODE!r}; set it to {' or '.join(FLOW_MODES)}"
+        )
+    for key, value, least in (
+        ("MODEL.FGFA.TEST_RADIUS", fgfa.TEST_RADIUS, 0),
+        ("MODEL.FGFA.TEST_STRIDE", fgfa.TEST_STRIDE, 1),
+        ("TEST.FRAMES_PER_BATCH", cfg.TEST.FRAMES_PER_BATCH, 1),
+    ):
+        if value < least:
+            raise InputError(f"{key} is {value}; set it to {least} or more")

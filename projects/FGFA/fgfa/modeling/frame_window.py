@@ -1,4 +1,4 @@
-"""The window of cached frames around the key frame."""
+"""The cached frames of a video, and which of them lie in the window around a key frame."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -26,20 +26,25 @@ class FrameEncoding:
 
 
 class FrameWindow:
-    """The last frames of one video, at most as many as a key frame's window needs.
+    """The last frames of one video, at most as many as the windows of the next key frames need.
 
-    Frames are numbered 0, 1, ... in the order in which they are added. Key frames must not go
-    back: frames that lie before a key frame's window are forgotten.
+    Frames are numbered 0, 1, ... in the order in which they are added.
+
+    Attributes:
+        key_position: position of the key frame in its window.
+        lookahead: frames behind the key frame that its window reaches to.
     """
 
-    def __init__(self, radius: int, causal: bool = False) -> None:
+    def __init__(self, radius: int, causal: bool = False, stride: int = 1) -> None:
         """
         Args:
             radius: frames on each side of the key frame, K.
             causal: leaves out the frames behind the key frame, which are then not waited for.
+            stride: distance of the frames of a window from each other.
         """
-        self.radius = radius
-        self.lookahead = 0 if causal else radius
+        self._offsets = [i * stride for i in range(-radius, 1 if causal else radius + 1)]
+        self.key_position = radius
+        self.lookahead = self._offsets[-1]
         self._frames: deque[FrameEncoding] = deque()
         self._first = 0
 
@@ -48,34 +53,41 @@ class FrameWindow:
         """Number of frames added so far."""
         return self._first + len(self._frames)
 
+    def __len__(self) -> int:
+        """Number of frames that are held."""
+        return len(self._frames)
+
     def add(self, frame: FrameEncoding) -> None:
         self._frames.append(frame)
 
-    def around(self, key: int) -> tuple[list[FrameEncoding], int, list[int]]:
-        """The window of a key frame.
-
-        Args:
-            key: number of the key frame.
-
-        Returns:
-            The different frames of the window, in order; the index of the key frame among them;
-            and the index of the frame at each position of the window (key - K, ..., key + K, or up
-            to key where causal): beyond the ends of the video its first and last frame repeat.
+    def __getitem__(self, number: int) -> FrameEncoding:
+        """The frame of a number.
 
         Raises:
-            InputError: where the key frame was not added, or was already forgotten.
+            InputError: where it was not added yet, or was already forgotten.
         """
-        if not self._first <= key < self.end:
+        if not self._first <= number < self.end:
             raise InputError(
-                f"frame {key} of the video is not in the window of frames {self._first} to "
-                f"{self.end - 1}; pass the frames of a video in order, and each of them"
+                f"frame {number} of the video is not among the frames {self._first} to "
+                f"{self.end - 1} at hand; pass the frames of a video in order, and each of them"
             )
-        first, last = max(key - self.radius, 0), min(key + self.lookahead, self.end - 1)
-        if first < self._first:
-            raise InputError(f"frame {first} is needed for key frame {key} but was forgotten")
-        while self._first < first:
+        return self._frames[number - self._first]
+
+    def around(self, key: int) -> list[int]:
+        """The number of the frame at each position of a key frame's window, in order of time.
+
+        Beyond the ends of the video its first and last frame repeat.
+
+        Raises:
+            InputError: where the key frame or one of its window is not at hand.
+        """
+        numbers = [min(max(key + offset, 0), self.end - 1) for offset in self._offsets]
+        for number in (key, numbers[0]):
+            self[number]
+        return numbers
+
+    def forget_before(self, number: int) -> None:
+        """Lets go of the frames before one, which no later key frame may need."""
+        while self._frames and self._first < number:
             self._frames.popleft()
             self._first += 1
-        positions = range(key - self.radius, key + self.lookahead + 1)
-        frames = list(self._frames)[: last - first + 1]
-        return frames, key - first, [min(max(p, first), last) - first for p in positions]

@@ -1,0 +1,117 @@
+"""Flow from key frames to the frames of their windows: pair by pair, or composed of small steps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+
+from fgfa.layers import flow_warp, stay_inside
+
+from .frame_window import FrameWindow
+
+FLOW_MODES = ("pairwise", "composed")
+
+# From N normalized key frames to N neighbors, (N, 3, H, W) each: flow (N, 2, h, w).
+FlowFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# From a flow network, the frames, B key frames and the numbers of the T frames in the window of
+# each: flow (B * T, 2, h, w).
+WindowFlow = Callable[
+    [FlowFunction, FrameWindow, Sequence[int], Sequence[Sequence[int]]], torch.Tensor
+]
+
+
+def pairwise_flow(
+    flow_net: FlowFunction,
+    frames: FrameWindow,
+    keys: Sequence[int],
+    windows: Sequence[Sequence[int]],
+) -> torch.Tensor:
+    """The flow network's answer for every pair of a key frame and a frame of its window, itself
+    among them, all in one batch (paper, section 3.2).
+
+    Args:
+        flow_net: estimates flow between pairs of frames.
+        frames: holds the frames of the windows.
+        keys: numbers of B key frames.
+        windows: numbers of the T frames in the window of each.
+
+    Returns:
+        Flow of shape (B * T, 2, H, W), in cells of the feature map, x first.
+    """
+    pairs = [(key, n) for key, window in zip(keys, windows, strict=True) for n in window]
+    # Frames that repeat at the ends of the video are looked at once.
+    different = list(dict.fromkeys(pairs))
+    flow = _flow_of_pairs(flow_net, frames, different)
+    return flow[[different.index(pair) for pair in pairs]]
+
+
+class ComposedFlow:
+    """Flow composed of the steps between adjacent frames, each of which is estimated once.
+
+    A frame costs two passes of the flow network, one for each direction, or one where windows do
+    not look ahead, in place of 2K+1 (paper, section 4.2). Flow from a key frame to itself is zero.
+    """
+
+    def __init__(self) -> None:
+        # Flow (1, 2, H, W) by the numbers of the adjacent frames that it leads from and to.
+        self._steps: dict[tuple[int, int], torch.Tensor] = {}
+
+    def __call__(
+        self,
+        flow_net: FlowFunction,
+        frames: FrameWindow,
+        keys: Sequence[int],
+        windows: Sequence[Sequence[int]],
+    ) -> torch.Tensor:
+        """Does what `pairwise_flow` does, for key frames that follow those of the last call."""
+        ways = [
+            (key, end)
+            for key, window in zip(keys, windows, strict=True)
+            for end in (window[0], window[-1])
+        ]
+        first = min(end for _, end in ways)
+        self._steps = {step: flow for step, flow in self._steps.items() if min(step) >= first}
+        self._estimate(flow_net, frames, [step for way in ways for step in _steps_of(*way)])
+        zero = frames[keys[0]].feature.new_zeros(1, 2, *frames[keys[0]].feature.shape[-2:])
+        # The two ways of a key frame give it all flows of its window.
+        flow = {way: self._compose(*way, zero) for way in ways}
+        return torch.cat(
+            [
+                (flow[key, window[0]] | flow[key, window[-1]])[number]
+                for key, window in zip(keys, windows, strict=True)
+                for number in window
+            ]
+        )
+
+    def _estimate(
+        self, flow_net: FlowFunction, frames: FrameWindow, steps: Sequence[tuple[int, int]]
+    ) -> None:
+        missing = [step for step in dict.fromkeys(steps) if step not in self._steps]
+        if missing:
+            flow = _flow_of_pairs(flow_net, frames, missing)
+            self._steps.update(zip(missing, flow.split(1), strict=True))
+
+    def _compose(self, key: int, end: int, zero: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Flow from a key frame to each frame on the way to another one."""
+        flow = {key: zero}
+        for before, after in _steps_of(key, end):
+            # Where an object has left the map, it goes on as it does at the border.
+            step = flow_warp(self._steps[before, after], stay_inside(flow[before]))
+            flow[after] = flow[before] + step
+        return flow
+
+
+def _steps_of(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The adjacent frames on the way from one frame to another, in either direction."""
+    direction = 1 if last >= first else -1
+    return pairwise(range(first, last + direction, direction))
+
+
+def _flow_of_pairs(
+    flow_net: FlowFunction, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
+) -> torch.Tensor:
+    keys, neighbors = (
+        torch.stack([frames[number].flow_image for number in side])
+        for side in zip(*pairs, strict=True)
+    )
+    return flow_net(keys, neighbors)
