@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from detectron2.config import CfgNode, get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from fgfa import add_fgfa_config
 
@@ -32,6 +33,15 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def dataset_name() -> Iterator[str]:
+    """A name to register a data set under, which is taken back afterwards."""
+    name = "data_set_of_a_test"
+    yield name
+    for catalog in (DatasetCatalog, MetadataCatalog):
+        catalog.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Detection in streams of frames, with a small random model."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import CfgNode, get_cfg
+from detectron2.data import DatasetCatalog
 from detectron2.structures import Instances
 
 from fgfa.config import add_fgfa_config
-from fgfa.data import VideoDatasetMapper
+from fgfa.data import build_test_loader
 from fgfa.errors import InputError
+from fgfa.layers import flow_warp
 from fgfa.modeling import FrameEncoding
 from fgfa.predictor import VideoPredictor
 
@@ -29,17 +31,20 @@ SMALL = [
 
 
 def make_predictor(
-    architecture: str = "FGFA", causal: bool = False, by_factor: bool = False
+    architecture: str = "FGFA",
+    causal: bool = False,
+    by_factor: bool = False,
+    options: Sequence[object] = (),
 ) -> VideoPredictor:
     torch.manual_seed(0)
-    return VideoPredictor(make_cfg(architecture, by_factor), causal)
+    return VideoPredictor(make_cfg(architecture, by_factor, options), causal)
 
 
-def make_cfg(architecture: str, by_factor: bool = False) -> CfgNode:
+def make_cfg(architecture: str, by_factor: bool = False, options: Sequence[object] = ()) -> CfgNode:
     cfg = get_cfg()
     add_fgfa_config(cfg)
     cfg.merge_from_file(str(CONFIG))
-    cfg.merge_from_list([*SMALL, "MODEL.META_ARCHITECTURE", architecture])
+    cfg.merge_from_list([*SMALL, "MODEL.META_ARCHITECTURE", architecture, *options])
     cfg.INPUT.RESIZE_BY_FACTOR = by_factor
     return cfg
 
@@ -60,24 +65,146 @@ def assert_same(result: Instances, expected: Instances, pixels: float = 0.0) -> 
     assert result.pred_classes.tolist() == expected.pred_classes.tolist()
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("architecture", "by_factor"),
-    [("FGFA", False), ("FGFA", True), ("GeneralizedRCNN", False), ("LegacyRCNN", True)],
+    ("architecture", "by_factor", "options"),
+    [
+        ("FGFA", False, []),
+        ("FGFA", True, []),
+        ("FGFA", False, ["MODEL.FGFA.FLOW_MODE", "composed"]),
+        ("FGFA", False, ["MODEL.FGFA.CAUSAL", True, "MODEL.FGFA.TEST_STRIDE", 2]),
+        ("GeneralizedRCNN", False, []),
+        ("LegacyRCNN", True, []),
+    ],
 )
-def test_results_are_those_of_evaluation(architecture: str, by_factor: bool, tmp_path: Path):
-    predictor = make_predictor(architecture, by_factor=by_factor)
-    frames = make_frames(5)
-    paths = [str(tmp_path / f"{i}.png") for i in range(5)]
+def test_results_are_those_of_evaluation_to_the_last_bit(
+    architecture: str,
+    by_factor: bool,
+    options: list,
+    batch: int,
+    tmp_path: Path,
+    dataset_name: str,
+):
+    options = [*options, "TEST.FRAMES_PER_BATCH", batch, "DATALOADER.NUM_WORKERS", 0]
+    predictor = make_predictor(architecture, by_factor=by_factor, options=options)
+    frames = make_frames(7)
+    register_frames(dataset_name, tmp_path, frames)
+    loader = build_test_loader(make_cfg(architecture, by_factor, options), dataset_name)
+    expected = [output["instances"] for items in loader for output in predictor.model(items)]
+    results = list(predictor(frames))
+    assert [index for index, _ in results] == list(range(7))
+    for (_, instances), evaluated in zip(results, expected, strict=True):
+        assert len(instances) > 0
+        assert torch.equal(instances.pred_boxes.tensor, evaluated.pred_boxes.tensor)
+        assert torch.equal(instances.scores, evaluated.scores)
+        assert torch.equal(instances.pred_classes, evaluated.pred_classes)
+
+
+def register_frames(name: str, folder: Path, frames: list[np.ndarray]) -> None:
+    """Registers frames as a data set of one video."""
+    height, width = frames[0].shape[:2]
+    paths = [str(folder / f"{i}.png") for i in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
         cv2.imwrite(path, frame)
-    mapper = VideoDatasetMapper(make_cfg(architecture, by_factor), is_train=False)
-    results = list(predictor(frames))
-    assert [index for index, _ in results] == list(range(5))
-    for index, instances in results:
-        item = {"frame_index": index, "video_length": 5, "video_frames": paths}
-        (expected,) = predictor.model([mapper({**item, "height": 48, "width": 56})])
-        # Evaluation encodes the first frames in one batch, which rounds otherwise.
-        assert_same(instances, expected["instances"], pixels=1e-3)
+    video = {"video_id": "a", "video_length": len(frames), "video_frames": paths}
+    size = {"height": height, "width": width, "annotations": []}
+    dicts = [{**video, **size, "frame_index": i} for i in range(len(frames))]
+    DatasetCatalog.register(name, lambda: dicts)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        ("FGFA", []),
+        ("FGFA", ["MODEL.FGFA.FLOW_MODE", "composed"]),
+        ("FGFA", ["MODEL.FGFA.CAUSAL", True]),
+        ("GeneralizedRCNN", []),
+    ],
+)
+def test_frames_that_go_through_the_network_together_change_nothing(
+    architecture: str, options: list
+):
+    frames = [*make_frames(7), *make_frames(4, height=56)]
+    expected = list(make_predictor(architecture, options=options)(frames))
+    for batch in (2, 3, 20):
+        batched = make_predictor(architecture, options=[*options, "TEST.FRAMES_PER_BATCH", batch])
+        results = list(batched(frames))
+        assert [index for index, _ in results] == list(range(11))
+        for (_, instances), (_, alone) in zip(results, expected, strict=True):
+            # The convolutions of other batch sizes may round otherwise.
+            assert_same(instances, alone, pixels=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_explanation_is_what_went_into_the_detections(batch: int):
+    options = ["TEST.FRAMES_PER_BATCH", batch]
+    predictor = make_predictor(options=options)
+    frames = [*make_frames(4), *make_frames(2, height=56)]
+    expected = list(predictor(frames))
+    single = make_predictor("GeneralizedRCNN")
+    single.model.load_state_dict(predictor.model.state_dict(), strict=False)
+    alone = [instances for _, instances in single(frames)]
+    explained = list(predictor.explain(frames))
+    assert [explanation.frames for _, _, explanation in explained] == [
+        *([0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]),
+        *([4, 4, 4, 5, 5], [4, 4, 5, 5, 5]),
+    ]
+    for (index, instances, explanation), (_, detections) in zip(explained, expected, strict=True):
+        assert_same(instances, detections)
+        assert explanation.frames[explanation.key] == index
+        assert explanation.flow.shape[:2] == (5, 2)
+        assert explanation.weights.shape == (5, *explanation.flow.shape[2:])
+        torch.testing.assert_close(
+            explanation.weights.sum(dim=0), torch.ones(explanation.weights.shape[1:])
+        )
+        assert_same(explanation.single_frame, alone[index], pixels=1e-3)
+
+
+def test_weights_and_flow_of_an_explanation_make_the_aggregated_feature():
+    predictor = make_predictor()
+    predictor.model.flow_net.predict_flow2.weight.data.normal_(std=0.3)
+    images = [torch.from_numpy(frame).permute(2, 0, 1) for frame in make_frames(5)]
+    video = predictor.model.start_video()
+    for image in images:
+        video.add(image)
+    seen = []
+    predictor.model.proposal_generator.register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[1]["feat"])
+    )
+    ((_, explanation),) = video.explain([2])
+    features = torch.stack([predictor.model.encode([image])[0].feature for image in images])
+    warped = flow_warp(features, explanation.flow)
+    expected = (warped * explanation.weights[:, None]).sum(dim=0)
+    assert explanation.flow.abs().max() > 0.1
+    torch.testing.assert_close(seen[0][0], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_single_frame_model_has_nothing_to_explain():
+    with pytest.raises(InputError, match="aggregates nothing"):
+        list(make_predictor("GeneralizedRCNN").explain(make_frames(1)))
+
+
+def test_compiled_parts_give_the_same():
+    frames = make_frames(4)
+    expected = list(make_predictor()(frames))
+    predictor = make_predictor()
+    for part in (predictor.model.backbone, predictor.model.embedding, predictor.model.flow_net):
+        part.compile(backend="aot_eager")
+    for (_, instances), (_, plain) in zip(predictor(frames), expected, strict=True):
+        assert_same(instances, plain, pixels=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["pairwise", "composed"])
+def test_autocast_gives_about_the_same(mode: str):
+    predictor = make_predictor(options=["MODEL.FGFA.FLOW_MODE", mode])
+    frames = make_frames(4)
+    expected = list(predictor(frames))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        results = list(predictor(frames))
+    for (_, instances), (_, precise) in zip(results, expected, strict=True):
+        assert len(instances) > 0
+        assert instances.scores[0] != precise.scores[0]
+        torch.testing.assert_close(instances.scores[0], precise.scores[0], atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("architecture", ["FGFA", "LegacyRCNN"])
@@ -114,8 +241,16 @@ def test_a_factor_that_is_no_size_is_refused():
         list(make_predictor()(make_frames(1), resized_by=0))
 
 
-@pytest.mark.parametrize(("causal", "delay"), [(False, RADIUS), (True, 0)])
-def test_result_comes_a_radius_later_or_at_once(causal: bool, delay: int):
+@pytest.mark.parametrize(
+    ("causal", "batch", "expected"),
+    [
+        (False, 1, [2, 3, 4, 4, 4]),
+        (True, 1, [0, 1, 2, 3, 4]),
+        (False, 2, [3, 3, 4, 4, 4]),
+        (True, 2, [1, 1, 3, 3, 4]),
+    ],
+)
+def test_frames_read_until_a_result_comes(causal: bool, batch: int, expected: list[int]):
     reads = []
 
     def read() -> Iterator[np.ndarray]:
@@ -123,12 +258,12 @@ def test_result_comes_a_radius_later_or_at_once(causal: bool, delay: int):
             reads.append(index)
             yield frame
 
-    read_at_result = [reads[-1] for _ in make_predictor(causal=causal)(read())]
-    assert read_at_result == [min(index + delay, 4) for index in range(5)]
+    predictor = make_predictor(causal=causal, options=["TEST.FRAMES_PER_BATCH", batch])
+    assert [reads[-1] for _ in predictor(read())] == expected
 
 
 def count_encodings() -> int:
-    return sum(isinstance(x, FrameEncoding) for x in gc.get_objects())
+    return sum(type(x) is FrameEncoding for x in gc.get_objects())
 
 
 def test_every_frame_goes_through_the_backbone_once_and_is_forgotten():

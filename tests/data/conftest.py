@@ -1,12 +1,11 @@
 """A small data set in ImageNet VID's layout, written frame by frame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from detectron2.config import CfgNode, get_cfg
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from fgfa import add_fgfa_config
@@ -76,15 +75,6 @@ class TinyVid:
 @pytest.fixture
 def tiny_vid(tmp_path: Path) -> TinyVid:
     return TinyVid(tmp_path / "ILSVRC2015")
-
-
-@pytest.fixture
-def dataset_name() -> Iterator[str]:
-    """A name to register a data set under, which is taken back afterwards."""
-    name = "data_set_of_a_test"
-    yield name
-    for catalog in (DatasetCatalog, MetadataCatalog):
-        catalog.pop(name, None)
 
 
 @pytest.fixture

@@ -27,6 +27,25 @@ def test_test_loader_reads_frames_in_order(cfg, videos, workers):
     assert [len(frame["new_frames"]) for (frame,) in batches] == [3, 1, 0, 0, 3, 0, 0]
 
 
+def test_test_loader_gives_batches_of_one_video(cfg, videos):
+    cfg.TEST.FRAMES_PER_BATCH = 3
+    batches = list(build_test_loader(cfg, videos))
+    assert [[x["image_id"] for x in batch] for batch in batches] == [[1, 2, 3], [4], [5, 6, 7]]
+
+
+@pytest.mark.parametrize(
+    ("options", "entering"),
+    [
+        (["MODEL.FGFA.CAUSAL", True], [1, 1, 1, 1, 1, 1, 1]),
+        (["MODEL.FGFA.TEST_STRIDE", 2, "MODEL.FGFA.TEST_RADIUS", 1], [3, 1, 0, 0, 3, 0, 0]),
+    ],
+)
+def test_test_loader_reads_what_windows_reach(cfg, videos, options, entering):
+    cfg.merge_from_list(options)
+    batches = build_test_loader(cfg, videos)
+    assert [len(frame["new_frames"]) for (frame,) in batches] == entering
+
+
 def test_test_loader_gives_a_rank_whole_videos(cfg, videos, monkeypatch):
     monkeypatch.setattr("fgfa.data.samplers.comm.get_world_size", lambda: 2)
     monkeypatch.setattr("fgfa.data.samplers.comm.get_rank", lambda: 1)

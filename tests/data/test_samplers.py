@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgfa.data.samplers import VideoInferenceSampler
+from fgfa.data.samplers import VideoBatchSampler, VideoInferenceSampler
 
 
 def video_ids(lengths):
@@ -39,3 +39,15 @@ def test_rank_and_world_size_are_those_of_detectron2(ids, monkeypatch):
     monkeypatch.setattr("fgfa.data.samplers.comm.get_rank", lambda: 1)
     monkeypatch.setattr("fgfa.data.samplers.comm.get_world_size", lambda: 2)
     assert list(VideoInferenceSampler(ids)) == [2]
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=8), st.integers(1, 5))
+def test_batches_are_full_and_of_one_video(lengths, batch_size):
+    ids = video_ids(lengths)
+    batches = list(VideoBatchSampler(range(len(ids)), ids, batch_size))
+    assert len(VideoBatchSampler(range(len(ids)), ids, batch_size)) == len(batches)
+    assert [index for batch in batches for index in batch] == list(range(len(ids)))
+    for batch in batches:
+        (video,) = {ids[index] for index in batch}
+        is_last = batch[-1] == len(ids) - 1 or ids[batch[-1] + 1] != video
+        assert len(batch) == batch_size or (is_last and len(batch) < batch_size)

@@ -50,7 +50,7 @@ def make_item(seed: int, boxes: int = 1) -> dict:
 
 
 def make_inputs(frames: Sequence[torch.Tensor], radius: int = RADIUS) -> list[dict]:
-    """What the mapper gives for the key frames of a video."""
+    """What the mapper gives for the key frames of a video that reach `radius` frames ahead."""
     return [
         {
             "video_id": "video",
@@ -118,14 +118,19 @@ def test_training_sums_the_neighbors_and_compares_them_after_the_warp(model: FGF
         torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
 
 
-def detect_from_scratch(model: FGFA, frames: Sequence[torch.Tensor], key: int) -> Instances:
+def detect_from_scratch(
+    model: FGFA,
+    frames: Sequence[torch.Tensor],
+    key: int,
+    offsets: Sequence[int] = range(-RADIUS, RADIUS + 1),
+) -> Instances:
     """Encodes the whole window of one key frame, one frame and one pair at a time."""
 
     def encode(index: int) -> tuple[torch.Tensor, torch.Tensor]:
         images, flow_image = model._preprocess([frames[min(max(index, 0), len(frames) - 1)]])
         return model.backbone(images.tensor)["feat"], flow_image
 
-    window = [encode(i) for i in range(key - RADIUS, key + RADIUS + 1)]
+    window = [encode(key + offset) for offset in offsets]
     _, key_image = window[RADIUS]
     flow = torch.cat([model.flow_net(key_image, image) for _, image in window])
     features = torch.cat([feature for feature, _ in window])
@@ -145,6 +150,45 @@ def test_inference_is_that_of_whole_windows(model: FGFA, length: int):
     for item in make_inputs(frames):
         (result,) = model([item])
         assert_same(result["instances"], detect_from_scratch(model, frames, item["frame_index"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "offsets"),
+    [
+        (["MODEL.FGFA.CAUSAL", True], [-2, -1, 0]),
+        (["MODEL.FGFA.TEST_STRIDE", 2], [-4, -2, 0, 2, 4]),
+        (["MODEL.FGFA.TEST_STRIDE", 3, "MODEL.FGFA.CAUSAL", True], [-6, -3, 0]),
+    ],
+)
+@torch.no_grad()
+def test_windows_are_those_of_the_config(tiny_cfg: CfgNode, options: list, offsets: list[int]):
+    tiny_cfg.merge_from_list(options)
+    model = make_model(tiny_cfg).eval()
+    frames = make_frames(7)
+    for item in make_inputs(frames, radius=offsets[-1]):
+        (result,) = model([item])
+        expected = detect_from_scratch(model, frames, item["frame_index"], offsets)
+        assert_same(result["instances"], expected)
+
+
+def test_composed_flow_sees_two_pairs_a_frame(tiny_cfg: CfgNode):
+    tiny_cfg.MODEL.FGFA.FLOW_MODE = "composed"
+    model = make_model(tiny_cfg).eval()
+    pairs = []
+    model.flow_net.register_forward_hook(lambda _m, inputs, _out: pairs.append(len(inputs[0])))
+    for item in make_inputs(make_frames(7)):
+        model([item])
+    assert pairs == [2, 2, 2, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("batch", [2, 3, 10])
+def test_key_frames_of_several_videos_may_come_together(model: FGFA, batch: int):
+    model.eval()
+    items = make_inputs(make_frames(5)) + make_inputs(make_frames(4, seed=1))
+    expected = [output for item in items for output in model([item])]
+    results = [x for i in range(0, len(items), batch) for x in model(items[i : i + batch])]
+    for result, one in zip(results, expected, strict=True):
+        assert_same(result["instances"], one["instances"])
 
 
 def test_every_frame_goes_through_the_backbone_once(model: FGFA):
@@ -284,7 +328,17 @@ def test_flow_beyond_the_map_reads_its_padding(tiny_cfg: CfgNode, padding: str):
     assert corner.any()
 
 
-def test_unknown_warp_padding_is_refused(tiny_cfg: CfgNode):
-    tiny_cfg.MODEL.FGFA.WARP_PADDING = "reflection"
-    with pytest.raises(InputError, match="WARP_PADDING is 'reflection'"):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("MODEL.FGFA.WARP_PADDING", "reflection"),
+        ("MODEL.FGFA.FLOW_MODE", "guessed"),
+        ("MODEL.FGFA.TEST_RADIUS", -1),
+        ("MODEL.FGFA.TEST_STRIDE", 0),
+        ("TEST.FRAMES_PER_BATCH", 0),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(tiny_cfg: CfgNode, key: str, value: object):
+    tiny_cfg.merge_from_list([key, value])
+    with pytest.raises(InputError, match=f"{key} is {value!r}"):
         build_model(tiny_cfg)

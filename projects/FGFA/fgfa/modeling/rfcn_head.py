@@ -121,8 +121,10 @@ class RFCNROIHeads(ROIHeads):
             Class logits of shape (R, classes + 1), background last, and deltas of shape (R, 4).
         """
         half = feature[:, -self.half_channels :]
-        logits = self.pool(self.score_maps(half), boxes).mean(dim=(2, 3))
-        deltas = self.pool(self.delta_maps(half), boxes).mean(dim=(2, 3))
+        # In the half precision of autocast scores would be equal in their few digits.
+        dtype = torch.promote_types(feature.dtype, torch.float32)
+        logits = self.pool(self.score_maps(half), boxes).mean(dim=(2, 3), dtype=dtype)
+        deltas = self.pool(self.delta_maps(half), boxes).mean(dim=(2, 3), dtype=dtype)
         return logits, deltas
 
     @torch.no_grad()

@@ -1,0 +1,106 @@
+"""Flow over a window: pair by pair, and composed of steps between adjacent frames."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fgfa.modeling import FrameEncoding, FrameWindow
+from fgfa.modeling.window_flow import ComposedFlow, pairwise_flow
+
+HEIGHT, WIDTH = 4, 6
+
+
+class FlowNet:
+    """Shifts by a vector times the difference of the frames' numbers, and notes the pairs."""
+
+    def __init__(self, vector: tuple[float, float] = (0.25, -0.5)) -> None:
+        self.vector = torch.tensor(vector).view(1, 2, 1, 1)
+        self.pairs: list[tuple[int, int]] = []
+        self.calls = 0
+
+    def __call__(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+        first, second = keys[:, 0, 0, 0], neighbors[:, 0, 0, 0]
+        self.pairs += zip(first.int().tolist(), second.int().tolist(), strict=True)
+        self.calls += 1
+        difference = (second - first).view(-1, 1, 1, 1)
+        return (difference * self.vector).expand(-1, 2, HEIGHT, WIDTH)
+
+
+def make_window(length: int, radius: int, causal: bool = False, stride: int = 1) -> FrameWindow:
+    window = FrameWindow(radius, causal, stride)
+    for number in range(length):
+        feature = torch.zeros(1, HEIGHT, WIDTH)
+        image = torch.full((3, 2, 2), float(number))
+        window.add(FrameEncoding(feature, feature, image, image_size=(2, 2)))
+    return window
+
+
+@given(
+    length=st.integers(1, 8),
+    radius=st.integers(0, 3),
+    causal=st.booleans(),
+    stride=st.integers(1, 2),
+    batch=st.integers(1, 3),
+)
+@pytest.mark.parametrize("is_composed", [False, True])
+def test_steady_motion_gives_the_same_in_both_modes(
+    is_composed: bool, length: int, radius: int, causal: bool, stride: int, batch: int
+):
+    flow_net = FlowNet()
+    window = make_window(length, radius, causal, stride)
+    window_flow = ComposedFlow() if is_composed else pairwise_flow
+    for first in range(0, length, batch):
+        keys = range(first, min(first + batch, length))
+        numbers = [window.around(key) for key in keys]
+        flow = window_flow(flow_net, window, keys, numbers)
+        distances = [n - key for key, frames in zip(keys, numbers, strict=True) for n in frames]
+        expected = torch.tensor(distances).view(-1, 1, 1, 1) * flow_net.vector
+        torch.testing.assert_close(flow, expected.expand(-1, 2, HEIGHT, WIDTH))
+
+
+def test_pairs_of_several_key_frames_are_one_batch_and_repeated_frames_are_seen_once():
+    flow_net = FlowNet()
+    window = make_window(4, radius=2)
+    pairwise_flow(flow_net, window, [0, 1], [window.around(0), window.around(1)])
+    assert flow_net.pairs == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)]
+    assert flow_net.calls == 1
+
+
+@pytest.mark.parametrize(("causal", "a_frame"), [(False, 2), (True, 1)])
+def test_composed_flow_looks_at_each_pair_of_adjacent_frames_once(causal: bool, a_frame: int):
+    flow_net, composed = FlowNet(), ComposedFlow()
+    window = make_window(9, radius=3, causal=causal)
+    for key in range(9):
+        composed(flow_net, window, [key], [window.around(key)])
+    backward = {(n + 1, n) for n in range(8)}
+    forward = set() if causal else {(n, n + 1) for n in range(8)}
+    assert len(flow_net.pairs) == a_frame * 8
+    assert set(flow_net.pairs) == backward | forward
+
+
+def test_composed_flow_keeps_the_steps_of_the_window_only():
+    flow_net, composed = FlowNet(), ComposedFlow()
+    window = make_window(60, radius=3)
+    for key in range(60):
+        composed(flow_net, window, [key], [window.around(key)])
+        assert len(composed._steps) <= 2 * 6
+
+
+def test_steps_are_followed_along_the_motion():
+    # Everything moves away from the left edge: twice as far from it in each frame.
+    doubling = torch.zeros(1, 2, HEIGHT, WIDTH)
+    doubling[:, 0] = torch.arange(WIDTH)
+    window = make_window(3, radius=2)
+    flow = ComposedFlow()(
+        lambda keys, neighbors: doubling.expand(len(keys), -1, -1, -1),
+        window,
+        [0],
+        [window.around(0)],
+    )
+    x = torch.arange(WIDTH, dtype=torch.float)
+    once, twice = flow[3, 0, 0] + x, flow[4, 0, 0] + x
+    torch.testing.assert_close(once, 2 * x)
+    # Cells 0 to 2 are inside after the first step; others go on as the border does.
+    torch.testing.assert_close(twice[:3], 4 * x[:3])
+    torch.testing.assert_close(twice[3:], 2 * x[3:] + WIDTH - 1)
