@@ -181,14 +181,25 @@ def test_composed_flow_sees_two_pairs_a_frame(tiny_cfg: CfgNode):
     assert pairs == [2, 2, 2, 2, 2, 1, 1]
 
 
-@pytest.mark.parametrize("batch", [2, 3, 10])
-def test_key_frames_of_several_videos_may_come_together(model: FGFA, batch: int):
-    model.eval()
+@pytest.mark.parametrize("frames_per_batch", [1, 2, 4])
+@pytest.mark.parametrize("items_at_once", [2, 3, 10])
+def test_key_frames_of_several_videos_may_come_together(
+    tiny_cfg: CfgNode, items_at_once: int, frames_per_batch: int
+):
+    model = make_model(tiny_cfg).eval()
     items = make_inputs(make_frames(5)) + make_inputs(make_frames(4, seed=1))
     expected = [output for item in items for output in model([item])]
-    results = [x for i in range(0, len(items), batch) for x in model(items[i : i + batch])]
-    for result, one in zip(results, expected, strict=True):
-        assert_same(result["instances"], one["instances"])
+    tiny_cfg.TEST.FRAMES_PER_BATCH = frames_per_batch
+    model = make_model(tiny_cfg).eval()
+    key_frames = []
+    model.roi_heads.register_forward_hook(
+        lambda _m, inputs, _out: key_frames.append(len(inputs[2]))
+    )
+    starts = range(0, len(items), items_at_once)
+    results = [x for start in starts for x in model(items[start : start + items_at_once])]
+    assert max(key_frames) == min(frames_per_batch, items_at_once, 5)
+    for result, alone in zip(results, expected, strict=True):
+        assert_same(result["instances"], alone["instances"])
 
 
 def test_every_frame_goes_through_the_backbone_once(model: FGFA):

@@ -81,7 +81,7 @@ class FGFA(GeneralizedRCNN):
             test_stride: distance of the frames of a window from each other at test time.
             causal: leaves out the frames behind the key frame at test time.
             flow_mode: "pairwise" or "composed", see `window_flow`.
-            frames_per_batch: frames that go through the backbone together at test time.
+            frames_per_batch: frames of a video that go through the network together at test time.
             **kwargs: arguments of Detectron2's `GeneralizedRCNN`.
         """
         super().__init__(**kwargs)
@@ -189,7 +189,7 @@ class FGFA(GeneralizedRCNN):
         keys: list[int] = []
         for item in batched_inputs:
             key = item.get("frame_index", 0)
-            if key == 0 and keys:
+            if keys and (key == 0 or len(keys) == self.frames_per_batch):
                 results += self._video.detect(keys)
                 keys = []
             self._push(item)
