@@ -4,6 +4,7 @@
     python scripts/benchmark.py ops
     python scripts/benchmark.py ops --threads 1 2 4 --repeat 20 --output ops.json
     python scripts/benchmark.py ops --device cuda
+    python scripts/benchmark.py model --size 562 1000 --radius 9
     python scripts/benchmark.py evaluation --per-frame 20 100
     python scripts/benchmark.py seq-nms
 
@@ -16,13 +17,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarking import evaluation, ops, seq_nms
+from benchmarking import evaluation, model, ops, seq_nms
 from benchmarking.machine import describe_machine
 from fgfa.errors import one_sentence_errors
 from fgfa.files import atomic_write
 
 # Each has a docstring for its help, add_arguments(parser), and run(args) -> JSON of its figures.
-_SUBCOMMANDS = {"evaluation": evaluation, "ops": ops, "seq-nms": seq_nms}
+_SUBCOMMANDS = {"evaluation": evaluation, "model": model, "ops": ops, "seq-nms": seq_nms}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -274,7 +274,7 @@ def dis_flow(key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
 def network_flow(net: nn.Module) -> CellFlow:
     @torch.inference_mode()
     def estimate(key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
-        return net(*normalized(net, {"key": key, "neighbor": neighbor})).cpu()
+        return net.predictions(*normalized(net, {"key": key, "neighbor": neighbor}))[0].cpu()
 
     return estimate
 

@@ -1,6 +1,5 @@
 """Detection in streams of frames, with a small random model."""
 
-import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import pytest
 import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog
+from detectron2.layers import Conv2d
 from detectron2.structures import Instances
 
 from fgfa.config import add_fgfa_config
 from fgfa.data import build_test_loader
 from fgfa.errors import InputError
 from fgfa.layers import flow_warp
-from fgfa.modeling import FrameEncoding
 from fgfa.predictor import VideoPredictor
 
 CONFIG = Path(__file__).parents[1] / "configs" / "Base-RFCN.yaml"
@@ -179,6 +178,13 @@ def test_weights_and_flow_of_an_explanation_make_the_aggregated_feature():
     torch.testing.assert_close(seen[0][0], expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("architecture", ["FGFA", "GeneralizedRCNN"])
+def test_norms_are_folded(architecture: str):
+    layers = [x for x in make_predictor(architecture).model.modules() if isinstance(x, Conv2d)]
+    assert len(layers) > 50
+    assert all(layer.norm is None for layer in layers)
+
+
 def test_a_single_frame_model_has_nothing_to_explain():
     with pytest.raises(InputError, match="aggregates nothing"):
         list(make_predictor("GeneralizedRCNN").explain(make_frames(1)))
@@ -262,20 +268,19 @@ def test_frames_read_until_a_result_comes(causal: bool, batch: int, expected: li
     assert [reads[-1] for _ in predictor(read())] == expected
 
 
-def count_encodings() -> int:
-    return sum(type(x) is FrameEncoding for x in gc.get_objects())
-
-
-def test_every_frame_goes_through_the_backbone_once_and_is_forgotten():
-    predictor = make_predictor()
-    batches, alive, before = [], [], count_encodings()
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_frame_goes_through_the_backbone_once_and_is_forgotten(batch: int):
+    predictor = make_predictor(options=["TEST.FRAMES_PER_BATCH", batch])
+    start_video, videos, batches, held = predictor.model.start_video, [], [], []
+    predictor.model.start_video = lambda *args: videos.append(start_video(*args)) or videos[-1]
     predictor.model.backbone.register_forward_hook(
         lambda _module, inputs, _output: batches.append(len(inputs[0]))
     )
-    for _ in predictor(iter(make_frames(9))):
-        alive.append(count_encodings() - before)
-    assert sum(batches) == 9
-    assert 0 < max(alive) <= 2 * RADIUS + 1
+    for _ in predictor(iter(make_frames(20))):
+        held.append(len(videos[0].window))
+    assert sum(batches) == 20
+    assert 0 < max(held) <= 2 * RADIUS + batch
+    assert videos[0].window._num_rows == 2 * RADIUS + batch
 
 
 def test_causal_results_do_not_depend_on_later_frames():

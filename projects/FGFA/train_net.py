@@ -37,6 +37,7 @@ from fgfa.config import load_config, with_raw_boxes
 from fgfa.data import build_test_loader, build_train_loader
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.evaluation import ImageNetVIDEvaluator
+from fgfa.modeling.inference_layout import prepare_for_inference
 from fgfa.solver import build_optimizer
 
 
@@ -119,6 +120,7 @@ def main(args: argparse.Namespace) -> OrderedDict | None:
     FGFACheckpointer(model, cfg, cfg.OUTPUT_DIR).resume_or_load(
         cfg.MODEL.WEIGHTS, resume=args.resume
     )
+    prepare_for_inference(model)
     results = Trainer.test(cfg, model)
     if comm.is_main_process():
         verify_results(cfg, results)

@@ -13,10 +13,23 @@ from typing import TypeVar
 import torch
 from tqdm import tqdm
 
+from fgfa.errors import InputError
+
 Run = Callable[[], object]
 Result = TypeVar("Result")
 # Several times what the last cache holds.
 _COPY_BYTES = 2**27
+
+
+def chosen_device(name: str) -> torch.device:
+    """Returns the device of a command line's `--device`.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch sees no GPU; leave it out to measure the CPU")
+    return torch.device(name)
 
 
 def time_alternately(
@@ -39,12 +52,12 @@ def time_alternately(
         dict: seconds of each run, by name and number of threads.
     """
     seconds = {name: {count: [] for count in threads} for name in runs}
-    with _threads_restored():
+    with threads_restored():
         for _ in tqdm(range(repeat), desc=title, leave=False):
             for count in threads:
                 torch.set_num_threads(count)
                 for name, run in runs.items():
-                    seconds[name][count].append(_seconds(run, device))
+                    seconds[name][count].append(seconds_of(run, device))
     return seconds
 
 
@@ -53,6 +66,12 @@ def copy_run(device: torch.device) -> tuple[Run, int]:
     source = torch.ones(_COPY_BYTES, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return lambda: target.copy_(source), 2 * _COPY_BYTES
+
+
+def in_new_process(function: Callable[..., Result], *arguments: object) -> Result:
+    """Calls a function of a module in a process of its own; its arguments are pickled."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def in_process_for_memory(function: Callable[..., Result], *arguments: object) -> Result:
@@ -65,8 +84,8 @@ def in_process_for_memory(function: Callable[..., Result], *arguments: object) -
         function: a function of a module.
         arguments: its arguments, which are pickled.
     """
-    with _environment(MALLOC_MMAP_THRESHOLD_="65536"), get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    with _environment(MALLOC_MMAP_THRESHOLD_="65536"):
+        return in_new_process(function, *arguments)
 
 
 def peak_extra_bytes(run: Run, device: torch.device) -> int | None:
@@ -97,13 +116,30 @@ def peak_extra_bytes(run: Run, device: torch.device) -> int | None:
     return _status_bytes("VmHWM") - before
 
 
+def held_bytes(device: torch.device) -> tuple[int, int] | None:
+    """Returns the memory that is held now, and the most that was held since the process began.
+
+    Args:
+        device: of a GPU it is the memory of tensors, on the CPU the resident set with all code.
+
+    Returns:
+        tuple[int, int] | None: None on systems other than Linux.
+    """
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
+    if not sys.platform.startswith("linux"):
+        return None
+    return _status_bytes("VmRSS"), _status_bytes("VmHWM")
+
+
 def _status_bytes(key: str) -> int:
     """Reads a line such as `VmRSS:  1234 kB`."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
 
 
-def _seconds(run: Run, device: torch.device) -> float:
+def seconds_of(run: Run, device: torch.device) -> float:
+    """Returns the time of a run; a GPU measures it with its own events."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
@@ -128,7 +164,8 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _threads_restored() -> Iterator[None]:
+def threads_restored() -> Iterator[None]:
+    """Sets the number of threads of torch's operators back in the end."""
     count = torch.get_num_threads()
     try:
         yield

@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarking.measuring import (
+    chosen_device,
     copy_run,
     in_process_for_memory,
     peak_extra_bytes,
@@ -35,7 +36,6 @@ from benchmarking.op_cases import (
     ps_roi_pool_cases,
 )
 from benchmarking.op_figures import Alternative, CaseFigures, summary, table
-from fgfa.errors import InputError
 from fgfa.layers import has_extension
 
 OPERATOR, COPY = "fgfa", "copy"
@@ -61,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, object]:
     """Measures and prints case by case; returns all figures for JSON."""
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no GPU; leave it out to measure the CPU")
+    chosen_device(args.device)
     figures = []
     peaks = in_process_for_memory(peaks_of_cases, args)
     for case, extra_bytes in zip(cases_of(args), peaks, strict=True):

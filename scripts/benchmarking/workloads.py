@@ -1,5 +1,8 @@
 """Random inputs of fixed seeds, as large and as smooth as those of the model."""
 
+import itertools
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,6 +10,8 @@ from torch.nn import functional as F
 LAYOUTS = {"channels-last": torch.channels_last, "NCHW": torch.contiguous_format}
 
 _POSITIONS_PER_CELL = 256
+# Pixels along the side of a blob, and that it moves from frame to frame.
+_BLOB, _PIXELS_PER_FRAME = 32, 4
 
 
 def feature_maps(count: int, channels: int, size: tuple[int, int], layout: str) -> Tensor:
@@ -47,3 +52,20 @@ def random_boxes(count: int, size: tuple[int, int]) -> Tensor:
     corners = torch.rand(count, 2, 2, generator=generator) * torch.tensor([width, height])
     corners = corners.sort(dim=1).values  # (R, first or second corner, x or y)
     return F.pad(corners.flatten(1), (1, 0))
+
+
+def moving_blobs(size: tuple[int, int]) -> Iterator[Tensor]:
+    """Yields the frames of an endless video in which colored blobs move to the left.
+
+    Args:
+        size: height and width.
+
+    Yields:
+        Images of shape (3, height, width), uint8.
+    """
+    generator = torch.Generator().manual_seed(0)
+    height, width = size
+    coarse = torch.rand(1, 3, -(-height // _BLOB), -(-width // _BLOB), generator=generator)
+    blobs = F.interpolate(255 * coarse, size=size, mode="bicubic").clamp(0, 255).byte()[0]
+    for number in itertools.count():
+        yield blobs.roll(-_PIXELS_PER_FRAME * number, dims=2)

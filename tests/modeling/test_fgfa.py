@@ -68,6 +68,11 @@ def losses_of(model: nn.Module, items: list[dict]) -> dict[str, torch.Tensor]:
         return model.train()(items)
 
 
+def flow_of(model: FGFA, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+    """Flow between images, without the shortcuts of inference."""
+    return model.flow_net.predictions(keys, neighbors)[0]
+
+
 def assert_same(result: Instances, expected: Instances) -> None:
     assert len(result) > 0
     torch.testing.assert_close(
@@ -106,7 +111,7 @@ def test_training_sums_the_neighbors_and_compares_them_after_the_warp(model: FGF
         images, flow_images = model._preprocess([item["image"], *item["neighbors"]])
         key, *neighbors = model.backbone(images.tensor)["feat"].split(1)
         warped = [
-            flow_warp_reference(neighbor, model.flow_net(flow_images[:1], flow_images[i, None]))
+            flow_warp_reference(neighbor, flow_of(model, flow_images[:1], flow_images[i, None]))
             for i, neighbor in enumerate(neighbors, start=1)
         ]
         cosines = [
@@ -132,7 +137,7 @@ def detect_from_scratch(
 
     window = [encode(key + offset) for offset in offsets]
     _, key_image = window[RADIUS]
-    flow = torch.cat([model.flow_net(key_image, image) for _, image in window])
+    flow = torch.cat([flow_of(model, key_image, image) for _, image in window])
     features = torch.cat([feature for feature, _ in window])
     embeddings = torch.cat([model.embedding(feature) for feature, _ in window])
     key_embedding = flow_warp_reference(embeddings[RADIUS, None], flow[RADIUS, None])
@@ -296,9 +301,10 @@ def test_flow_network_sees_rgb(tiny_cfg: CfgNode):
     for image_format, image in (("RGB", frame), ("BGR", frame.flip(0))):
         tiny_cfg.INPUT.FORMAT = image_format
         model = make_model(tiny_cfg).eval()
-        images.append(model.encode([image])[0].flow_image)
+        images.append(model.encode([image])[0].flow_key)
     assert torch.equal(*images)
-    torch.testing.assert_close(images[0], model.flow_net.normalize(frame))
+    expected = model.flow_net.as_key(model.flow_net.normalize(frame)[None])[0]
+    torch.testing.assert_close(images[0], expected)
 
 
 def test_standard_roi_heads_take_the_place_of_rfcn(tiny_cfg: CfgNode):

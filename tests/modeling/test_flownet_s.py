@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from detectron2.config import get_cfg
@@ -35,7 +37,8 @@ def test_original_flow(original_weights, golden):
     frames = torch.from_numpy(arrays["frames_bgr_u8"][..., ::-1].copy()).permute(0, 3, 1, 2)
     window = net.normalize(frames[1:6].float())
     with torch.no_grad():
-        flow = net(window[2:3].expand_as(window), window)
+        neighbors = net.as_neighbor(window)
+        flow = net(net.as_key(window[2:3]).expand_as(neighbors), neighbors)
     expected = torch.from_numpy(arrays["frame3_flow"])
     assert (flow - expected).abs().max() < 1e-4 * expected.abs().max()
 
@@ -49,7 +52,7 @@ def test_images_are_halved_as_in_the_original(case, small_net, golden):
     seen = []
     hook = small_net.conv1.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
     images.requires_grad_()
-    small_net(images, torch.zeros_like(images))
+    small_net.predictions(images, torch.zeros_like(images))
     hook.remove()
     ours = seen[0][:, :3]
     torch.testing.assert_close(ours, halved, rtol=0, atol=1e-5)
@@ -76,22 +79,37 @@ def test_maps_are_doubled_and_cropped_as_in_the_original(golden):
 def test_flow_covers_each_cell(small_net, height, width):
     key, neighbor = torch.randn(2, 1, 3, height, width)
     with torch.no_grad():
-        flow = small_net(key, neighbor)
+        flow = small_net.predictions(key, neighbor)[0]
     assert flow.shape == (1, 2, -(-height // 16), -(-width // 16))
 
 
-def test_predictions_go_from_fine_to_coarse_and_the_first_is_the_flow(small_net):
+def test_predictions_go_from_fine_to_coarse(small_net):
     key, neighbor = torch.randn(2, 1, 3, 128, 256)
     with torch.no_grad():
         predictions = small_net.predictions(key, neighbor)
-        assert torch.equal(predictions[0], small_net(key, neighbor))
     widths = [prediction.shape[-1] for prediction in predictions]
     assert widths == [16, 16, 8, 4, 2]
 
 
+@given(height=st.integers(1, 70), width=st.integers(1, 70))
+@settings(max_examples=15, deadline=None)
+def test_what_is_made_once_a_frame_gives_the_flow_of_pairs(small_net, height, width):
+    net = copy.deepcopy(small_net)
+    torch.nn.init.normal_(net.predict_flow2.weight, std=0.1)
+    torch.nn.init.normal_(net.conv1.bias)
+    frames = torch.randn(3, 3, height, width)
+    with torch.no_grad():
+        keys, neighbors = net.as_key(frames), net.as_neighbor(frames)
+        for key in range(3):
+            flow = net(keys[key].expand_as(neighbors), neighbors)
+            expected = net.predictions(frames[key].expand_as(frames), frames)[0]
+            assert expected.any()
+            torch.testing.assert_close(flow, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_new_network_sees_no_motion(small_net):
     key, neighbor = torch.randn(2, 1, 3, 64, 64)
-    assert small_net(key, neighbor).abs().max() == 0
+    assert small_net.predictions(key, neighbor)[0].abs().max() == 0
 
 
 def test_new_network_doubles_flow_bilinearly(small_net):
@@ -141,7 +159,7 @@ def test_last_prediction_at_stride_8_is_averaged():
     seen = []
     net.predict_flow2.register_forward_hook(lambda module, inputs, output: seen.append(output))
     key, neighbor = torch.randn(2, 1, 3, 96, 160)
-    flow = net(key, neighbor)
+    flow = net.predictions(key, neighbor)[0]
     assert seen[0].shape == (1, 2, 12, 20)
     expected = 2.5 * seen[0].unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(4, 5))
     torch.testing.assert_close(flow, expected)

@@ -11,7 +11,7 @@ from fgfa.modeling import FrameEncoding, FrameWindow
 
 def make_frame(number: int) -> FrameEncoding:
     value = torch.full((1, 1, 1), float(number))
-    return FrameEncoding(value, value, value, image_size=(1, 1))
+    return FrameEncoding(value, value, value, value, image_size=(1, 1))
 
 
 def make_window(count: int, **options: int) -> FrameWindow:
@@ -41,11 +41,11 @@ def test_window_is_that_of_a_list_of_all_frames(
         while window.end < min(key + ahead + 1, length):
             window.add(make_frame(window.end))
         numbers = window.around(key)
-        window.forget_before(numbers[0])
         wanted = range(key - radius * stride, key + ahead + 1, stride)
         assert numbers == [min(max(i, 0), length - 1) for i in wanted]
         assert numbers[window.key_position] == key
         assert [number_of(window[number]) for number in numbers] == numbers
+        window.release(key)
 
 
 @given(radius=st.integers(0, 4), causal=st.booleans(), stride=st.integers(1, 3))
@@ -54,8 +54,8 @@ def test_memory_does_not_grow_with_the_video(radius: int, causal: bool, stride: 
     for number in range(50):
         window.add(make_frame(number))
         if number >= window.lookahead:
-            window.forget_before(window.around(number - window.lookahead)[0])
             assert len(window) <= radius * stride + window.lookahead + 1
+            window.release(number - window.lookahead)
 
 
 @pytest.mark.parametrize("key", [-1, 3])
@@ -67,6 +67,43 @@ def test_frame_that_was_not_added_is_one_sentence(key: int):
 @pytest.mark.parametrize("key", [0, 3])
 def test_going_back_is_one_sentence(key: int):
     window = make_window(6, radius=1)
-    window.forget_before(3)
+    window.release(3)  # the next key frame needs frames 3, 4 and 5
     with pytest.raises(InputError, match="in order"):
         window.around(key)
+
+
+def test_window_inside_of_a_video_is_there_without_a_copy():
+    window = make_window(5, radius=2)
+    for key in range(2, 12):
+        in_time = window.around(key)
+        stored = window.as_stored(in_time)
+        assert sorted(stored) == in_time
+        maps = window.maps("feature", stored)
+        assert maps.flatten().tolist() == stored
+        assert maps.data_ptr() == window.maps("feature", stored[:1]).data_ptr()
+        window.release(key)
+        window.add(make_frame(window.end))
+
+
+def test_window_at_the_ends_repeats_frames_in_order_of_time():
+    window = make_window(3, radius=2)
+    assert window.as_stored(window.around(0)) == [0, 0, 0, 1, 2]
+    assert window.maps("embedding", [0, 0, 0, 1, 2]).flatten().tolist() == [0, 0, 0, 1, 2]
+
+
+def test_maps_are_channels_last():
+    window = FrameWindow(radius=1)
+    maps = (torch.randn(4, 3, 5), torch.randn(6, 3, 5), torch.randn(2, 7, 9), torch.randn(2, 7, 9))
+    for _ in range(3):
+        window.add(FrameEncoding(*maps, image_size=(48, 80)))
+    assert torch.equal(window[1].flow_key, maps[2])
+    assert window[1].image_size == (48, 80)
+    for numbers in ([0, 1, 2], [2, 0]):
+        feature = window.maps("feature", numbers)
+        assert torch.equal(feature[1], maps[0])
+        assert feature.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_frames_that_nobody_forgets_are_all_kept():
+    window = make_window(30, radius=1)
+    assert [number_of(window[number]) for number in range(30)] == list(range(30))

@@ -32,7 +32,7 @@ def make_window(length: int, radius: int, causal: bool = False, stride: int = 1)
     for number in range(length):
         feature = torch.zeros(1, HEIGHT, WIDTH)
         image = torch.full((3, 2, 2), float(number))
-        window.add(FrameEncoding(feature, feature, image, image_size=(2, 2)))
+        window.add(FrameEncoding(feature, feature, image, image, image_size=(2, 2)))
     return window
 
 

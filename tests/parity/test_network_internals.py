@@ -110,6 +110,9 @@ def calls(original_model: FGFA, frames: list[Tensor], encodings: list[FrameEncod
         video.window.add(encoding)
     with recorded(original_model) as calls:
         original_model.encode([frames[FRAME]])
+        # Inference takes the first convolution of the flow network apart.
+        images = original_model.flow_net.normalize(torch.stack(frames[WINDOW]).float())
+        original_model.flow_net.predictions(images[CENTER, None].expand_as(images), images)
         video.detect([FRAME])
     return calls
 

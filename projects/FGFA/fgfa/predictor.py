@@ -20,6 +20,7 @@ from fgfa.checkpoint import FGFACheckpointer
 from fgfa.data.resizing import build_augmentation, image_scale
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA, Explanation
+from fgfa.modeling.inference_layout import prepare_for_inference
 from fgfa.modeling.postprocess import to_frame_pixels
 
 
@@ -52,8 +53,9 @@ class VideoPredictor:
             cfg = cfg.clone()
             cfg.defrost()
             cfg.MODEL.FGFA.CAUSAL = True
-        self.model = build_model(cfg).eval()
+        self.model = build_model(cfg)
         FGFACheckpointer(self.model, cfg).load(cfg.MODEL.WEIGHTS)
+        prepare_for_inference(self.model)
         self._batch_size = cfg.TEST.FRAMES_PER_BATCH
         self._augmentations = T.AugmentationList(build_augmentation(cfg, is_train=False))
         self._is_rgb = cfg.INPUT.FORMAT == "RGB"

@@ -146,8 +146,8 @@ class FGFA(GeneralizedRCNN):
         images, flow_images = self._preprocess(keys + neighbors)
         features = self.backbone(images.tensor)[self.feature_name]
         per_key = len(neighbors) // batch
-        flow_keys = flow_images[:batch].repeat_interleave(per_key, dim=0)
-        flow = self._flow(flow_keys, flow_images[batch:])
+        flow_keys = self.flow_net.as_key(flow_images[:batch]).repeat_interleave(per_key, dim=0)
+        flow = self._flow(flow_keys, self.flow_net.as_neighbor(flow_images[batch:]))
         warped = flow_warp(features[batch:], flow)
         embeddings = self.embedding(torch.cat([features[:batch], warped]))
         key_embeddings, embeddings = embeddings[:batch], embeddings[batch:]
@@ -219,7 +219,7 @@ class FGFA(GeneralizedRCNN):
                 None where they were resized to a size.
         """
         return VideoDetector(
-            FrameWindow(self.test_radius, self.causal, self.test_stride),
+            FrameWindow(self.test_radius, self.causal, self.test_stride, self.frames_per_batch),
             ComposedFlow() if self.flow_mode == "composed" else pairwise_flow,
             self.frames_per_batch,
             encode=self.encode,
@@ -239,19 +239,21 @@ class FGFA(GeneralizedRCNN):
             return []
         batch, flow_images = self._preprocess(images)
         features = self.backbone(batch.tensor)[self.feature_name]
-        embeddings = self.embedding(features)
+        maps = (
+            features,
+            self.embedding(features),
+            self.flow_net.as_key(flow_images),
+            self.flow_net.as_neighbor(flow_images),
+        )
         size = batch.image_sizes[0]
-        return [
-            FrameEncoding(*tensors, image_size=size)
-            for tensors in zip(features, embeddings, flow_images, strict=True)
-        ]
+        return [FrameEncoding(*tensors, image_size=size) for tensors in zip(*maps, strict=True)]
 
     def _find_objects(
         self, feature: torch.Tensor, frames: Sequence[FrameEncoding], image_scale: float | None
     ) -> list[Instances]:
         """Detects in feature maps (B, C, H, W) of frames, in pixels of the resized frames."""
         images = ScaledImageList(
-            torch.stack([frame.flow_image for frame in frames]),
+            feature.new_empty(len(frames), 3, 0, 0),  # the pixels are not kept
             [frame.image_size for frame in frames],
             [1.0 if image_scale is None else image_scale] * len(frames),
         )
@@ -261,7 +263,7 @@ class FGFA(GeneralizedRCNN):
         return instances
 
     def _flow(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
-        """Flow (N, 2, H, W) to warp along, from key frames to neighbors of the flow network."""
+        """Flow (N, 2, H, W) to warp along, see `FlowNet.forward`."""
         flow = self.flow_net(keys, neighbors)
         # Positions in the map need more digits than autocast gives.
         flow = flow.to(torch.promote_types(flow.dtype, torch.float32))

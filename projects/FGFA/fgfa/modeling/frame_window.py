@@ -1,11 +1,14 @@
 """The cached frames of a video, and which of them lie in the window around a key frame."""
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fgfa.errors import InputError
+
+# Fields of `FrameEncoding` that are maps.
+MAPS = ("feature", "embedding", "flow_key", "flow_neighbor")
 
 
 @dataclass(frozen=True)
@@ -15,63 +18,102 @@ class FrameEncoding:
     Attributes:
         feature: shape (C, H, W).
         embedding: shape (E, H, W).
-        flow_image: shape (3, image height, image width), normalized for the flow network.
+        flow_key: what the flow network made of the frame as a key frame, see `FlowNet.as_key`;
+            three axes, channels first.
+        flow_neighbor: what it made of the frame as a neighbor.
         image_size: height and width of the frame in pixels, without padding.
     """
 
     feature: torch.Tensor
     embedding: torch.Tensor
-    flow_image: torch.Tensor
+    flow_key: torch.Tensor
+    flow_neighbor: torch.Tensor
     image_size: tuple[int, int]
 
 
 class FrameWindow:
     """The last frames of one video, at most as many as the windows of the next key frames need.
 
-    Frames are numbered 0, 1, ... in the order in which they are added.
+    Frames are numbered 0, 1, ... in the order in which they are added. Each kind of map has a
+    tensor with a row for each frame; a new frame takes the row of one that was forgotten. So the
+    window of a key frame inside of a video, which has all rows, is at hand without a copy.
 
     Attributes:
         key_position: position of the key frame in its window.
         lookahead: frames behind the key frame that its window reaches to.
+        end: number of frames added so far.
     """
 
-    def __init__(self, radius: int, causal: bool = False, stride: int = 1) -> None:
+    def __init__(
+        self, radius: int, causal: bool = False, stride: int = 1, keys_at_once: int = 1
+    ) -> None:
         """
         Args:
             radius: frames on each side of the key frame, K.
             causal: leaves out the frames behind the key frame, which are then not waited for.
             stride: distance of the frames of a window from each other.
+            keys_at_once: adjacent key frames that are detected in together.
         """
         self._offsets = [i * stride for i in range(-radius, 1 if causal else radius + 1)]
         self.key_position = radius
         self.lookahead = self._offsets[-1]
-        self._frames: deque[FrameEncoding] = deque()
-        self._first = 0
-
-    @property
-    def end(self) -> int:
-        """Number of frames added so far."""
-        return self._first + len(self._frames)
+        self.end = 0
+        self._num_rows = self.lookahead - self._offsets[0] + keys_at_once
+        # (rows, H, W, channels), so that rows have the memory format that operators like best.
+        self._maps: dict[str, torch.Tensor] = {}
+        self._rows: dict[int, int] = {}  # by the number of a frame that is at hand
+        self._image_size = (0, 0)
 
     def __len__(self) -> int:
         """Number of frames that are held."""
-        return len(self._frames)
+        return len(self._rows)
 
     def add(self, frame: FrameEncoding) -> None:
-        self._frames.append(frame)
+        """Copies the maps of the next frame."""
+        maps = {name: getattr(frame, name).permute(1, 2, 0) for name in MAPS}
+        if not self._maps:
+            self._maps = {name: x.new_empty(self._num_rows, *x.shape) for name, x in maps.items()}
+            self._image_size = frame.image_size
+        free = next((row for row in range(self._num_rows) if row not in self._rows.values()), None)
+        if free is None:
+            free = self._num_rows
+            self._add_rows()
+        for name, rows in self._maps.items():
+            rows[free] = maps[name]
+        self._rows[self.end] = free
+        self.end += 1
+
+    def _add_rows(self) -> None:
+        """Makes room for a caller who adds frames before earlier ones are forgotten."""
+        self._num_rows *= 2
+        self._maps = {
+            name: torch.cat([rows, torch.empty_like(rows)]) for name, rows in self._maps.items()
+        }
 
     def __getitem__(self, number: int) -> FrameEncoding:
-        """The frame of a number.
+        """The frame of a number; its maps are views.
 
         Raises:
             InputError: where it was not added yet, or was already forgotten.
         """
-        if not self._first <= number < self.end:
-            raise InputError(
-                f"frame {number} of the video is not among the frames {self._first} to "
-                f"{self.end - 1} at hand; pass the frames of a video in order, and each of them"
-            )
-        return self._frames[number - self._first]
+        maps = (self.maps(name, [number])[0] for name in MAPS)
+        return FrameEncoding(*maps, self._image_size)
+
+    def maps(self, name: str, numbers: Sequence[int]) -> torch.Tensor:
+        """The maps of N frames, (N, channels, H, W), channels-last.
+
+        Args:
+            name: one of `MAPS`.
+            numbers: of the frames. Where they are in neighboring rows no copy is made.
+
+        Raises:
+            InputError: where one was not added yet, or was already forgotten.
+        """
+        rows = [self._row(number) for number in numbers]
+        first, count = rows[0], len(rows)
+        is_run = rows == list(range(first, first + count))
+        chosen = slice(first, first + count) if is_run else rows
+        return self._maps[name][chosen].permute(0, 3, 1, 2)
 
     def around(self, key: int) -> list[int]:
         """The number of the frame at each position of a key frame's window, in order of time.
@@ -83,11 +125,25 @@ class FrameWindow:
         """
         numbers = [min(max(key + offset, 0), self.end - 1) for offset in self._offsets]
         for number in (key, numbers[0]):
-            self[number]
+            self._row(number)
         return numbers
 
-    def forget_before(self, number: int) -> None:
-        """Lets go of the frames before one, which no later key frame may need."""
-        while self._frames and self._first < number:
-            self._frames.popleft()
-            self._first += 1
+    def as_stored(self, numbers: Sequence[int]) -> list[int]:
+        """Frame numbers in the order of their rows, if each row is named once, else as given."""
+        by_row = sorted(numbers, key=self._row)
+        is_all = [self._row(number) for number in by_row] == list(range(self._num_rows))
+        return by_row if is_all else list(numbers)
+
+    def release(self, key: int) -> None:
+        """Lets go of the frames that no key frame behind this one needs."""
+        first = key + 1 + self._offsets[0]
+        self._rows = {number: row for number, row in self._rows.items() if number >= first}
+
+    def _row(self, number: int) -> int:
+        if number not in self._rows:
+            held = f"{min(self._rows)} to {max(self._rows)}" if self._rows else "of which none is"
+            raise InputError(
+                f"frame {number} of the video is not among the frames {held} at hand; pass the "
+                "frames of a video in order, and each of them"
+            )
+        return self._rows[number]

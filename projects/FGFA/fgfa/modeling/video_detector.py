@@ -67,26 +67,33 @@ class VideoDetector:
         Raises:
             InputError: where the frames of a window are not at hand.
         """
-        return self._detect(keys, self._open_windows(keys))
+        detections = self._detect(keys, self._open_windows(keys))
+        self.window.release(keys[-1])
+        return detections
 
     @torch.no_grad()
     def explain(self, keys: Sequence[int]) -> list[tuple[Instances, Explanation]]:
         """Detections of key frames as `detect` gives them, and what went into them."""
         maps = self._open_windows(keys)
         detections = self._detect(keys, maps)
-        own_features = torch.stack([self.window[key].feature for key in keys])
+        own_features = self.window.maps("feature", keys)
         alone = self._find_objects(own_features, [self.window[key] for key in keys])
         flow = maps.flow.float().cpu().chunk(len(keys))
         weights = maps.weights().float().cpu().chunk(len(keys))
-        return [
-            (
-                detections[i],
+        explanations = []
+        for i, numbers in enumerate(maps.numbers):
+            in_time = sorted(range(len(numbers)), key=numbers.__getitem__)
+            explanations.append(
                 Explanation(
-                    self.window.around(key), self.window.key_position, flow[i], weights[i], alone[i]
-                ),
+                    frames=[numbers[position] for position in in_time],
+                    key=self.window.key_position,
+                    flow=flow[i][in_time],
+                    weights=weights[i][in_time],
+                    single_frame=alone[i],
+                )
             )
-            for i, key in enumerate(keys)
-        ]
+        self.window.release(keys[-1])
+        return list(zip(detections, explanations, strict=True))
 
     def _encode_waiting(self) -> None:
         for frame in self._encode(self._waiting):
@@ -94,29 +101,32 @@ class VideoDetector:
         self._waiting.clear()
 
     def _open_windows(self, keys: Sequence[int]) -> "_WindowMaps":
-        """Encodes what waits, forgets what is behind, and gathers the windows of the key frames."""
+        """Encodes what waits, and gathers the windows of the key frames."""
         self._encode_waiting()
-        numbers = [self.window.around(key) for key in keys]
-        self.window.forget_before(numbers[0][0])
+        # Sums over a window have no order.
+        numbers = [self.window.as_stored(self.window.around(key)) for key in keys]
         flow = self._window_flow(self._flow_net, self.window, keys, numbers)
-        frames = [self.window[number] for window in numbers for number in window]
         # The key frame goes through flow and warp like every other frame of its window.
-        key_flow = flow.unflatten(0, (len(keys), -1))[:, self.window.key_position]
-        key_embeddings = torch.stack([self.window[key].embedding for key in keys])
+        length = len(numbers[0])
+        own = [i * length + numbers[i].index(key) for i, key in enumerate(keys)]
+        all_numbers = [number for window in numbers for number in window]
         return _WindowMaps(
-            torch.stack([frame.feature for frame in frames]),
-            torch.stack([frame.embedding for frame in frames]),
+            numbers,
+            self.window.maps("feature", all_numbers),
+            self.window.maps("embedding", all_numbers),
             flow,
-            flow_warp(key_embeddings, key_flow),
+            flow_warp(self.window.maps("embedding", keys), flow[own]),
         )
 
     def _detect(self, keys: Sequence[int], maps: "_WindowMaps") -> list[Instances]:
-        return self._find_objects(aggregate(*maps), [self.window[key] for key in keys])
+        feature = aggregate(maps.features, maps.embeddings, maps.flow, maps.key_embeddings)
+        return self._find_objects(feature, [self.window[key] for key in keys])
 
 
 class _WindowMaps(NamedTuple):
     """What `aggregate` takes for B key frames with T frames each."""
 
+    numbers: list[list[int]]  # of the T frames of each key frame
     features: torch.Tensor  # (B * T, C, H, W)
     embeddings: torch.Tensor  # (B * T, E, H, W)
     flow: torch.Tensor  # (B * T, 2, H, W)

@@ -11,7 +11,10 @@ from .frame_window import FrameWindow
 
 FLOW_MODES = ("pairwise", "composed")
 
-# From N normalized key frames to N neighbors, (N, 3, H, W) each: flow (N, 2, h, w).
+# A CPU is fastest on so many bytes of frames at a time: their maps stay in its cache.
+_CACHED_BYTES = 40 * 2**20
+
+# From what a flow network made of N key frames and N neighbors: flow (N, 2, H, W) of the pairs.
 FlowFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 # From a flow network, the frames, B key frames and the numbers of the T frames in the window of
 # each: flow (B * T, 2, h, w).
@@ -33,7 +36,7 @@ def pairwise_flow(
         flow_net: estimates flow between pairs of frames.
         frames: holds the frames of the windows.
         keys: numbers of B key frames.
-        windows: numbers of the T frames in the window of each.
+        windows: numbers of the T frames in the window of each, in any order.
 
     Returns:
         Flow of shape (B * T, 2, H, W), in cells of the feature map, x first.
@@ -67,7 +70,7 @@ class ComposedFlow:
         ways = [
             (key, end)
             for key, window in zip(keys, windows, strict=True)
-            for end in (window[0], window[-1])
+            for end in (min(window), max(window))
         ]
         first = min(end for _, end in ways)
         self._steps = {step: flow for step, flow in self._steps.items() if min(step) >= first}
@@ -77,7 +80,7 @@ class ComposedFlow:
         flow = {way: self._compose(*way, zero) for way in ways}
         return torch.cat(
             [
-                (flow[key, window[0]] | flow[key, window[-1]])[number]
+                (flow[key, min(window)] | flow[key, max(window)])[number]
                 for key, window in zip(keys, windows, strict=True)
                 for number in window
             ]
@@ -110,8 +113,19 @@ def _steps_of(first: int, last: int) -> Iterator[tuple[int, int]]:
 def _flow_of_pairs(
     flow_net: FlowFunction, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
 ) -> torch.Tensor:
-    keys, neighbors = (
-        torch.stack([frames[number].flow_image for number in side])
-        for side in zip(*pairs, strict=True)
-    )
-    return flow_net(keys, neighbors)
+    first = frames.maps("flow_neighbor", pairs[0][1:])
+    size = first.numel() * first.element_size()
+    at_once = max(_CACHED_BYTES // size, 1) if first.device.type == "cpu" else len(pairs)
+    parts = [pairs[i : i + at_once] for i in range(0, len(pairs), at_once)]
+    return torch.cat([_flow_of_part(flow_net, frames, part) for part in parts])
+
+
+def _flow_of_part(
+    flow_net: FlowFunction, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
+) -> torch.Tensor:
+    keys, neighbors = zip(*pairs, strict=True)
+    if len(set(keys)) == 1:
+        key_maps = frames.maps("flow_key", keys[:1]).expand(len(keys), -1, -1, -1)
+    else:
+        key_maps = frames.maps("flow_key", keys)
+    return flow_net(key_maps, frames.maps("flow_neighbor", neighbors))

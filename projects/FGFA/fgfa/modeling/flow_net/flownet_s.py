@@ -25,6 +25,8 @@ class FlowNetS(FlowNet):
     layer's stride with respect to the half-size images.
     """
 
+    PARTS_OF_A_FRAME = ("conv1",)
+
     @configurable
     def __init__(
         self,
@@ -91,8 +93,29 @@ class FlowNetS(FlowNet):
 
     def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
         """Gives the flow at strides 16, 16, 32, 64 and 128, finest first."""
-        x = _halve(torch.cat([key, neighbor], dim=1))
-        skip2 = self.conv2(self.conv1(x))
+        return self._predictions(self.conv1(_halve(torch.cat([key, neighbor], dim=1))))
+
+    def as_key(self, image: torch.Tensor) -> torch.Tensor:
+        """The first convolution's response to key frames alone, at a quarter of their size."""
+        return self._first_response(image, self.conv1.weight[:, :3], self.conv1.bias)
+
+    def as_neighbor(self, image: torch.Tensor) -> torch.Tensor:
+        """The first convolution's response to neighbors alone, at a quarter of their size."""
+        return self._first_response(image, self.conv1.weight[:, 3:], None)
+
+    def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+        """See `FlowNet.forward`."""
+        # The first convolution is linear: its response to a pair is the sum of those to its frames.
+        return self._predictions(self.conv1.activation(keys + neighbors))[0]
+
+    def _first_response(
+        self, image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return F.conv2d(_halve(image), weight, bias, self.conv1.stride, self.conv1.padding)
+
+    def _predictions(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The predictions of `predictions` from what `conv1` gives."""
+        skip2 = self.conv2(x)
         skip3 = self.conv3_1(self.conv3(skip2))
         skip4 = self.conv4_1(self.conv4(skip3))
         skip5 = self.conv5_1(self.conv5(skip4))
@@ -136,7 +159,7 @@ def _conv(in_channels: int, out_channels: int, *, kernel_size: int = 3, stride: 
         kernel_size,
         stride=stride,
         padding=kernel_size // 2,
-        activation=nn.LeakyReLU(LEAKY_SLOPE),
+        activation=nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
     )
 
 
@@ -154,15 +177,17 @@ def _halve(x: torch.Tensor) -> torch.Tensor:
 
     Their gradients are divided by four nevertheless, as MXNet does.
     """
+    averages = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+    if not averages.requires_grad:
+        return averages
     height, width = x.shape[-2:]
     fourths = F.avg_pool2d(F.pad(x, (0, width % 2, 0, height % 2)), kernel_size=2)
-    averages = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False).detach()
     return fourths + (averages - fourths).detach()
 
 
 def _merge(skip: torch.Tensor, doubled: torch.Tensor, doubled_flow: torch.Tensor) -> torch.Tensor:
     """Joins what the layers of one stride know, cropped at (1, 1) to the skip connection's size."""
     height, width = skip.shape[-2:]
-    doubled = F.leaky_relu(doubled, LEAKY_SLOPE)
+    doubled = F.leaky_relu(doubled, LEAKY_SLOPE, inplace=True)
     cropped = [x[..., 1 : height + 1, 1 : width + 1] for x in (doubled, doubled_flow)]
     return torch.cat([skip, *cropped], dim=1)

@@ -14,8 +14,15 @@ FLOW_NET_REGISTRY.__doc__ = (
 class FlowNet(nn.Module):
     """Estimates flow between pairs of frames.
 
-    A subclass implements `normalize` and `predictions`.
+    A subclass implements `normalize` and `predictions`. Where a part of its work concerns one
+    frame of a pair alone, it can do this part once a frame, in `as_key` and `as_neighbor`, and the
+    rest in `forward`.
+
+    Attributes:
+        PARTS_OF_A_FRAME: names of the submodules that `as_key` and `as_neighbor` use.
     """
+
+    PARTS_OF_A_FRAME: tuple[str, ...] = ()
 
     def normalize(self, image: torch.Tensor) -> torch.Tensor:
         """Maps images to the network's own range.
@@ -38,17 +45,27 @@ class FlowNet(nn.Module):
         """
         raise NotImplementedError
 
-    def forward(self, key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
+    def as_key(self, image: torch.Tensor) -> torch.Tensor:
+        """What is made of normalized frames (N, 3, H, W) for all pairs in which they are the key
+        frame, (N, ...)."""
+        return image
+
+    def as_neighbor(self, image: torch.Tensor) -> torch.Tensor:
+        """What is made of normalized frames (N, 3, H, W) for all pairs in which they are the
+        neighbor, (N, ...)."""
+        return image
+
+    def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Estimates the flow from key frames to their neighbors.
 
         Args:
-            key: normalized key frames, (N, 3, H, W).
-            neighbor: normalized neighbors, (N, 3, H, W).
+            keys: what `as_key` gave for N key frames.
+            neighbors: what `as_neighbor` gave for N neighbors.
 
         Returns:
             Flow (N, 2, ceil(H/16), ceil(W/16)), channel 0 = x, in cells of 16 x 16 pixels.
         """
-        return self.predictions(key, neighbor)[0]
+        return self.predictions(keys, neighbors)[0]
 
 
 def build_flow_net(cfg: CfgNode) -> FlowNet:

@@ -47,31 +47,41 @@ class LegacyRFCNROIHeads(RFCNROIHeads):
         is_scaled = isinstance(images, ScaledImageList)
         scales = images.image_scales if is_scaled else [1.0] * len(sizes)
         return [
-            self._detections(*image) for image in zip(boxes, scores, sizes, scales, strict=True)
+            _to_instances(size, *self.choose(*of_image, size, scale))
+            for *of_image, size, scale in zip(boxes, scores, sizes, scales, strict=True)
         ]
 
-    def _detections(
+    def choose(
         self,
         boxes: torch.Tensor,
         scores: torch.Tensor,
         image_size: tuple[int, int],
         image_scale: float,
-    ) -> Instances:
-        """Detections of an image from boxes (R, 4) and scores (R, classes + 1)."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The detections of an image, best first.
+
+        No branch depends on what is in the tensors, so that `fgfa.export` can use it.
+
+        Args:
+            boxes: shape (R, 4), XYXY in pixels of the network's input.
+            scores: shape (R, classes + 1), background last.
+            image_size: height and width of the image without padding, pixels.
+            image_scale: factor by which the frame was resized.
+
+        Returns:
+            Boxes (N, 4), scores (N,) and classes (N,).
+        """
         boxes = clip_boxes(boxes, image_size)
         roi, label = self._keep_after_nms(boxes / image_scale, scores)
         kept_scores = scores[roi, label]
-        if 0 <= self.test_topk_per_image < len(roi):
-            least = kept_scores.topk(self.test_topk_per_image).values.amin()
-            enough = kept_scores >= least
+        if self.test_topk_per_image >= 0:
+            # Any number is enough where there are fewer than are asked for.
+            filled = F.pad(kept_scores, (0, self.test_topk_per_image), value=-torch.inf)
+            least = filled.topk(self.test_topk_per_image).values[-1]
+            enough = (kept_scores >= least).nonzero().squeeze(1)
             roi, label, kept_scores = roi[enough], label[enough], kept_scores[enough]
         order = kept_scores.argsort(descending=True, stable=True)
-        return Instances(
-            image_size,
-            pred_boxes=Boxes(boxes[roi[order]]),
-            scores=kept_scores[order],
-            pred_classes=label[order],
-        )
+        return boxes[roi[order]], kept_scores[order], label[order]
 
     def _keep_after_nms(
         self, boxes: torch.Tensor, scores: torch.Tensor
@@ -84,3 +94,9 @@ class LegacyRFCNROIHeads(RFCNROIHeads):
             kept.append(candidates[best])
         classes = [torch.full_like(rois, label) for label, rois in enumerate(kept)]
         return torch.cat(kept), torch.cat(classes)
+
+
+def _to_instances(
+    image_size: tuple[int, int], boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor
+) -> Instances:
+    return Instances(image_size, pred_boxes=Boxes(boxes), scores=scores, pred_classes=classes)

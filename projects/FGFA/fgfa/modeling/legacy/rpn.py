@@ -127,7 +127,7 @@ class LegacyRPN(RPN):
         order = scores.argsort(descending=True, stable=True)[: self.pre_nms_topk[self.training]]
         count = self.post_nms_topk[self.training]
         kept = order[nms(boxes[order], scores[order], self.nms_thresh)[:count]]
-        kept = kept[torch.arange(count, device=kept.device) % len(kept)]
+        kept = kept[torch.arange(count, device=kept.device) % kept.shape[0]]
         return Instances(
             image_size, proposal_boxes=Boxes(boxes[kept]), objectness_logits=scores[kept]
         )

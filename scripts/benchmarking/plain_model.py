@@ -1,0 +1,112 @@
+"""FGFA as one would write it first: whole frames, whole windows, PyTorch's own operators."""
+
+from collections.abc import Sequence
+
+import torch
+from detectron2.structures import ImageList, Instances
+from torch import Tensor
+
+from benchmarking.compositions import grid_sample_warp, whole_window
+from fgfa.layers import stay_inside
+from fgfa.modeling import FGFA, FrameEncoding, FrameWindow
+from fgfa.modeling.scaled_images import ScaledImageList
+from fgfa.modeling.window_flow import ComposedFlow, FlowFunction
+
+
+class _PlainWindow(FrameWindow):
+    """Frames as they come, each by itself, gathered by torch.stack."""
+
+    def __init__(self, radius: int, causal: bool, stride: int) -> None:
+        super().__init__(radius, causal, stride)
+        self._frames: dict[int, FrameEncoding] = {}
+
+    def add(self, frame: FrameEncoding) -> None:
+        self._frames[self.end] = frame
+        self._rows[self.end] = self.end
+        self._image_size = frame.image_size
+        self.end += 1
+
+    def maps(self, name: str, numbers: Sequence[int]) -> Tensor:
+        return torch.stack([getattr(self._frames[number], name) for number in numbers])
+
+    def release(self, key: int) -> None:
+        super().release(key)
+        self._frames = {number: self._frames[number] for number in self._rows}
+
+
+def _flow_of_window(
+    flow_net: FlowFunction,
+    frames: FrameWindow,
+    keys: Sequence[int],
+    windows: Sequence[Sequence[int]],
+) -> Tensor:
+    """Does what `pairwise_flow` does, for one key frame, with all pairs at once."""
+    neighbors = frames.maps("flow_neighbor", windows[0])
+    return flow_net(frames.maps("flow_key", keys).expand_as(neighbors), neighbors)
+
+
+class PlainVideo:
+    """One video on its plain way through an FGFA model, in place of `FGFA.start_video`.
+
+    Features are made once a frame and kept, as the original does. The flow network takes all pairs
+    of a window at once, as concatenated images; its maps are warped with grid_sample and summed by
+    PyTorch's operators.
+    """
+
+    def __init__(self, model: FGFA) -> None:
+        self._model = model
+        self._window = _PlainWindow(model.test_radius, model.causal, model.test_stride)
+        self._window_flow = ComposedFlow() if model.flow_mode == "composed" else _flow_of_window
+
+    @torch.no_grad()
+    def add(self, image: Tensor) -> None:
+        """See `VideoDetector.add`."""
+        model = self._model
+        batch = model.preprocess_image([{"image": image}])
+        feature = model.backbone(batch.tensor)[model.feature_name]
+        flow_image = self._flow_image(image)
+        encoding = FrameEncoding(
+            feature[0], model.embedding(feature)[0], flow_image, flow_image, batch.image_sizes[0]
+        )
+        self._window.add(encoding)
+
+    @torch.no_grad()
+    def detect(self, keys: Sequence[int]) -> list[Instances]:
+        """See `VideoDetector.detect`."""
+        return [self._detect(key) for key in keys]
+
+    def _flow_image(self, image: Tensor) -> Tensor:
+        model = self._model
+        rgb = image.flip(0) if model.input_format == "BGR" else image
+        normalized = model.flow_net.normalize(rgb.to(model.device))
+        backbone = model.backbone
+        padded = ImageList.from_tensors(
+            [normalized],
+            backbone.size_divisibility,
+            padding_constraints=backbone.padding_constraints,
+        )
+        return padded.tensor[0]
+
+    def _flow(self, keys: Tensor, neighbors: Tensor) -> Tensor:
+        flow = self._model.flow_net.predictions(keys, neighbors)[0]
+        return stay_inside(flow) if self._model.warp_padding == "border" else flow
+
+    def _detect(self, key: int) -> Instances:
+        numbers = self._window.around(key)
+        flow = self._window_flow(self._flow, self._window, [key], [numbers])
+        aggregated = whole_window(
+            self._window.maps("feature", numbers),
+            self._window.maps("embedding", numbers),
+            flow,
+            grid_sample_warp(
+                self._window.maps("embedding", [key]), flow[self._window.key_position, None]
+            ),
+        )
+        images = ScaledImageList(
+            aggregated.new_empty(1, 3, 0, 0), [self._window[key].image_size], [1.0]
+        )
+        self._window.release(key)
+        features = {self._model.feature_name: aggregated}
+        proposals, _ = self._model.proposal_generator(images, features, None)
+        (instances,), _ = self._model.roi_heads(images, features, proposals, None)
+        return instances

@@ -1,0 +1,42 @@
+import pytest
+import torch
+from detectron2.layers import Conv2d, FrozenBatchNorm2d
+from torch import nn
+
+from fgfa.modeling.inference_layout import prepare_for_inference
+
+
+def with_statistics(norm: nn.Module) -> nn.Module:
+    """A norm of 8 channels that does something to each of them."""
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        getattr(norm, name).data.uniform_(0.5, 2)
+    return norm
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("norm_class", [FrozenBatchNorm2d, nn.BatchNorm2d])
+def test_folded_norms_give_the_same(norm_class: type[nn.Module], bias: bool):
+    norm = with_statistics(norm_class(8, eps=1e-3))
+    model = nn.Sequential(
+        Conv2d(3, 8, 3, padding=1, bias=bias, norm=norm, activation=nn.functional.relu_),
+        Conv2d(8, 4, 1),
+        nn.BatchNorm2d(4),
+    )
+    x = torch.randn(2, 3, 7, 9)
+    expected = model.eval()(x)
+    prepared = prepare_for_inference(model.train())
+    torch.testing.assert_close(prepared(x), expected, atol=1e-5, rtol=1e-5)
+    assert prepared[0].norm is None
+    assert isinstance(prepared[2], nn.BatchNorm2d)
+
+
+def test_a_prepared_model_is_channels_last_and_learns_nothing():
+    model = prepare_for_inference(nn.Sequential(Conv2d(3, 8, 3, norm=FrozenBatchNorm2d(8))))
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_norms_of_other_kinds_stay():
+    model = prepare_for_inference(Conv2d(3, 8, 3, norm=nn.GroupNorm(2, 8)))
+    assert isinstance(model.norm, nn.GroupNorm)
