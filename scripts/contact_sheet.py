@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fgfa.drawing import tile
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
 
@@ -62,14 +63,6 @@ def spread_frames(video: Path, count: int) -> list[np.ndarray]:
             f"{video} cannot be read as a video; give an existing file, such as an mp4"
         )
     return frames
-
-
-def tile(frames: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Puts frames of one size into rows of `columns`; what is left of the last row is black."""
-    blank = np.zeros_like(frames[0])
-    padded = [*frames, *[blank] * (-len(frames) % columns)]
-    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
-    return np.vstack(rows)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,20 @@ MAY_IMPORT = {
     "config": set(),
     "convert": set(),
     "data": set(),
+    "detection_json": set(),
     "drawing": set(),
     "evaluation": set(),
+    "export": {"data", "layers", "modeling"},
+    "frame_sinks": {"data", "detection_json"},
+    "tracking": {"evaluation"},
     "layers": set(),
     "report": {"data", "drawing", "evaluation"},
     "checkpoint": set(),
     "solver": set(),
+    "stop_signals": set(),
     "modeling": {"layers"},
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
+    "video_batch": {"data", "detection_json", "evaluation", "predictor", "tracking"},
 }
 MAY_IMPORT["fgfa"] = set(MAY_IMPORT)
 MAY_IMPORT["demo"] = MAY_IMPORT["train_net"] = {*MAY_IMPORT, "fgfa"}

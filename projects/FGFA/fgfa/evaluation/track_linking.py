@@ -5,9 +5,8 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from fgfa.evaluation.boxes import iou
+from fgfa.evaluation.box_matching import match_boxes
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +55,10 @@ def _link_video(frames: Iterable[dict]) -> Iterator[dict]:
 
 def _continued_tracks(before: Sequence[dict], boxes: Sequence[dict]) -> dict[int, int]:
     """Track id of each box, by its index, that continues one of the frame before."""
-    overlaps = iou(_corners(before)[:, None], _corners(boxes))
-    classes = [np.array([box["category_id"] for box in frame]) for frame in (before, boxes)]
-    fits = (classes[0][:, None] == classes[1]) & (overlaps >= LINK_IOU)
-    pairs = linear_sum_assignment(np.where(fits, overlaps, 0.0), maximize=True)
-    return {i: before[b]["track_id"] for b, i in np.transpose(pairs).tolist() if fits[b, i]}
+    pairs = match_boxes(*_arrays(before), *_arrays(boxes), LINK_IOU)
+    return {box: before[partner]["track_id"] for box, partner in pairs.items()}
 
 
-def _corners(boxes: Sequence[dict]) -> np.ndarray:
-    return np.array([box["bbox"] for box in boxes], np.float64).reshape(-1, 4)
+def _arrays(boxes: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    corners = np.array([box["bbox"] for box in boxes], np.float64).reshape(-1, 4)
+    return corners, np.array([box["category_id"] for box in boxes])

@@ -7,7 +7,7 @@ import numpy as np
 from detectron2.structures import Instances
 from detectron2.utils.colormap import colormap
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+from .lettering import Color, frame_text_scale, ink_on, text_size, write
 
 
 def draw_instances(
@@ -16,11 +16,15 @@ def draw_instances(
     class_names: Sequence[str] = (),
     min_score: float = 0.0,
 ) -> np.ndarray:
-    """Draws boxes with class and score, a color for each class, higher scores on top.
+    """Draws boxes with class and score, higher scores on top.
+
+    Each class has its color. Where the boxes belong to tracks, each track has one, and its number
+    is in the label: "#3 car 66%".
 
     Args:
         frame: BGR image, uint8, (H, W, 3). It is left as it is.
-        instances: `pred_boxes` (N) in pixels of the frame, `pred_classes` (N) and `scores` (N).
+        instances: `pred_boxes` (N) in pixels of the frame, `pred_classes` (N), `scores` (N), and
+            maybe `track_ids` (N), from 1.
         class_names: a name for each class; classes beyond are shown by number.
         min_score: instances of a lower score are left out.
 
@@ -29,17 +33,21 @@ def draw_instances(
     """
     frame = np.ascontiguousarray(frame).copy()
     instances = instances.to("cpu")
-    for i in instances.scores.argsort():
+    for i in instances.scores.argsort(stable=True):
         score, label = float(instances.scores[i]), int(instances.pred_classes[i])
         if score < min_score:
             continue
-        name = class_names[label] if label < len(class_names) else f"class {label}"
+        text = class_names[label] if label < len(class_names) else f"class {label}"
+        color = class_color(label)
+        if instances.has("track_ids"):
+            track = int(instances.track_ids[i])
+            text, color = f"#{track} {text}", track_color(track)
         box = instances.pred_boxes.tensor[i].round().int().tolist()
-        draw_box(frame, box, f"{name} {score:.0%}", class_color(label))
+        draw_box(frame, box, f"{text} {score:.0%}", color)
     return frame
 
 
-def class_color(label: int) -> tuple[int, int, int]:
+def class_color(label: int) -> Color:
     """The BGR color, 0 to 255, of class number `label`: always the same."""
     colors = colormap(rgb=False)
     # Neighbors in the color map are alike; a step of 5 visits all of it.
@@ -47,7 +55,12 @@ def class_color(label: int) -> tuple[int, int, int]:
     return int(blue), int(green), int(red)
 
 
-def draw_box(frame: np.ndarray, box: Sequence[int], text: str, color: tuple[int, int, int]) -> None:
+def track_color(track: int) -> Color:
+    """The BGR color, 0 to 255, of track number `track`, from 1: always the same."""
+    return class_color(track - 1)
+
+
+def draw_box(frame: np.ndarray, box: Sequence[int], text: str, color: Color) -> None:
     """Draws one box with a label into a frame, which changes.
 
     Args:
@@ -57,18 +70,13 @@ def draw_box(frame: np.ndarray, box: Sequence[int], text: str, color: tuple[int,
         color: BGR, 0 to 255.
     """
     height, width = frame.shape[:2]
-    # One line at 300 pixels, three at 900.
-    thickness = max(1, round(min(height, width) / 300))
+    # Two pixels at a height of 480, three at 720.
+    thickness = max(1, round(min(height, width) / 240))
     x1, y1, x2, y2 = box
     cv2.rectangle(frame, (x1, y1), (x2, y2), color, thickness)
 
-    scale = max(0.35, min(height, width) / 1000)
-    (text_width, text_height), descent = cv2.getTextSize(text, _FONT, scale, 1)
-    # Above the box, or inside of it where the frame ends, and never outside of the frame.
-    left = min(max(x1, 0), max(width - text_width, 0))
-    bottom = y1 if y1 >= text_height + descent else max(y1, 0) + text_height + descent
-    top = bottom - text_height - descent
-    cv2.rectangle(frame, (left, top), (left + text_width, bottom), color, cv2.FILLED)
-    luma = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
-    ink = (0, 0, 0) if luma > 127 else (255, 255, 255)
-    cv2.putText(frame, text, (left, bottom - descent), _FONT, scale, ink, 1, cv2.LINE_AA)
+    scale = frame_text_scale(height, width)
+    _, text_height = text_size(text, scale)
+    # Above the box, or inside of it where the frame ends.
+    top = y1 - text_height if y1 >= text_height else max(y1, 0)
+    write(frame, text, x1, top, scale, ink_on(color), fill=color)

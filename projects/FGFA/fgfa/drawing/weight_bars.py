@@ -1,0 +1,45 @@
+"""The mean weights of all frames of a window as bars."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from .lettering import WHITE, Color, shorten, text_size, write
+from .window_layout import KEY_COLOR, Columns
+
+_LINES = 4  # height of the longest bar, in lines of text
+_EVEN_LINE: Color = (130, 130, 130)
+
+
+def draw_bars(means: np.ndarray, colors: np.ndarray, key: int, columns: Columns) -> np.ndarray:
+    """Bars of a window's mean weights, and a line where all would be alike.
+
+    Args:
+        means: (T,), relative to 1 / T.
+        colors: (T, 3), BGR.
+        key: position of the key frame, which is marked below its bar.
+        columns: what the strip looks like.
+
+    Returns:
+        BGR, uint8, (height, width, 3).
+    """
+    length, line, scale = len(means), columns.line_height, columns.text_scale
+    bottom = _LINES * line
+    canvas = np.zeros((bottom + line, columns.width, 3), np.uint8)
+    per_unit = (bottom - 2) / max(1.5, float(means.max()))
+    edges = np.linspace(0, columns.width, length + 1).round().astype(int)
+    gap = 2 if columns.width >= 6 * length else 0
+    even = bottom - round(per_unit)
+    for position, (left, right) in enumerate(pairwise(edges)):
+        top = bottom - round(per_unit * float(means[position]))
+        color = tuple(map(int, colors[position]))
+        canvas[top:bottom, left : max(right - gap, left + 1)] = color
+    cv2.line(canvas, (0, even), (columns.width - 1, even), _EVEN_LINE, 1)
+    for position in columns.positions:
+        is_key = position == key
+        text = shorten("key" if is_key else f"{position - key:+d}", columns.width, scale)
+        center = int(edges[position] + edges[position + 1]) // 2
+        left = center - text_size(text, scale)[0] // 2
+        write(canvas, text, left, bottom + 1, scale, KEY_COLOR if is_key else WHITE)
+    return canvas
