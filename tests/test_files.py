@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fgfa.files import atomic_write
+from fgfa.files import atomic_write, remove_left_over
 
 
 def test_file_appears_at_the_end_with_its_folders(tmp_path: Path):
@@ -34,3 +34,15 @@ def test_former_file_is_replaced(tmp_path: Path):
     with atomic_write(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_what_killed_programs_left_over_is_removed(tmp_path: Path):
+    kept = [".x.part.json", "x.123.part.json", ".x.123.json", "a.part", ".part"]
+    for name in kept:
+        (tmp_path / name).write_text("")
+    for path in (tmp_path / "x.mp4.json", tmp_path / "a" / "noSuffix"):
+        block = atomic_write(path)
+        block.__enter__().write_text("half")  # the program is killed here
+        remove_left_over(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "a"])
+    assert not list((tmp_path / "a").iterdir())

@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+# The names that `atomic_write` makes, with a process id before "part".
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.part(\.[^.]+)?")
 
 
 @contextlib.contextmanager
@@ -25,3 +29,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_over(folder: str | os.PathLike[str]) -> None:
+    """Removes the temporary files of programs that were killed, in a folder and below.
+
+    No other program may be writing there.
+    """
+    for path in Path(folder).rglob(".*.part*"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()

@@ -48,12 +48,20 @@ def write_exact_text(path: str | os.PathLike[str], detections: Detections) -> No
     _write_lines(path, detections, _EXACT_LINE)
 
 
+def text_lines(detections: Detections) -> str:
+    """The lines that `write_text` writes."""
+    return _lines(detections, _LINE)
+
+
 def _write_lines(path: str | os.PathLike[str], detections: Detections, line: str) -> None:
     with atomic_write(path) as temporary, open_for_writing(temporary) as file:
         for start in range(0, len(detections), _CHUNK):
-            part = detections[start : start + _CHUNK]
-            table = np.column_stack([part.image_ids, part.classes + 1, part.scores, part.boxes])
-            file.write(line * len(part) % tuple(table.ravel().tolist()))
+            file.write(_lines(detections[start : start + _CHUNK], line))
+
+
+def _lines(part: Detections, line: str) -> str:
+    table = np.column_stack([part.image_ids, part.classes + 1, part.scores, part.boxes])
+    return line * len(part) % tuple(table.ravel().tolist())
 
 
 def read_text(path: str | os.PathLike[str], num_classes: int) -> Detections:

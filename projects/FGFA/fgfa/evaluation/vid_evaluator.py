@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from detectron2.evaluation import DatasetEvaluator
-from detectron2.structures import Instances
 from detectron2.utils import comm
 
+from fgfa.evaluation.instances import detections_of
 from fgfa.evaluation.motion_table import results_of
 from fgfa.evaluation.msra_protocol import MsraProtocol
 from fgfa.evaluation.official_text import rounded, write_exact_text
@@ -77,7 +76,7 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
                 pixels of the original image.
         """
         for frame, output in zip(inputs, outputs, strict=True):
-            self._frames[frame["image_id"]] = _detections(frame["image_id"], output["instances"])
+            self._frames[frame["image_id"]] = detections_of(frame["image_id"], output["instances"])
 
     def evaluate(self) -> "OrderedDict[str, OrderedDict[str, float]] | None":
         """Scores all frames.
@@ -125,13 +124,3 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         if self._save_raw_boxes and self._output_dir is not None:
             write_exact_text(self._output_dir / "raw_detections.txt", detections)
         return seq_nms_dataset(self._dicts, detections, self._nms_iou, self._detections_per_image)
-
-
-def _detections(image_id: int, instances: Instances) -> Detections:
-    boxes = instances.pred_boxes.tensor.detach().cpu().numpy()
-    return Detections(
-        np.full(len(boxes), image_id, np.int64),
-        instances.pred_classes.cpu().numpy().astype(np.int64),
-        instances.scores.detach().cpu().numpy().astype(np.float64),
-        boxes.astype(np.float64),
-    )
