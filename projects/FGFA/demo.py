@@ -2,46 +2,51 @@
 r"""Shows detections in a video, in images of a video, or of a camera.
 
     python projects/FGFA/demo.py --config-file configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml \
-        --video-input street.mp4 --output street_detected.mp4 --opts MODEL.WEIGHTS model.pth
+        --video-input street.mp4 --output detected.mp4 detected.jsonl --opts MODEL.WEIGHTS model.pth
     python projects/FGFA/demo.py --config-file ... --input "frames/*.jpg" --output detected/
-    python projects/FGFA/demo.py --config-file ... --webcam
+    python projects/FGFA/demo.py --config-file ... --video-input rtsp://camera/stream --window
+    python projects/FGFA/demo.py --config-file ... --webcam --compare --show weights flow
 
-The images of --input are one video, in natural order of their names. An --output that ends in .mp4
-is a video, any other a folder of annotated frames; without it a window opens, which the escape key
-closes. Ctrl-C ends with a video that can be played. A camera is detected in without delay, from
-its past frames only.
+The images of --input are one video, in natural order of their names. Outputs are told apart by
+their names: an .mp4 video, .jsonl for a line of detections per frame, or a folder of annotated
+frames. Frames keep the numbers and times of the input. Without an output, or with --window, a
+window opens, which the escape key closes. Ctrl-C and SIGTERM end with files of the frames so far.
+Cameras and streams without an end are detected in without delay, from their past frames only.
 """
 
 import argparse
-import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-import cv2
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.data import MetadataCatalog
 from detectron2.structures import Instances
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from fgfa.config import load_config
-from fgfa.data.video_file import (
-    DEFAULT_FPS,
-    VideoReader,
-    VideoWriter,
-    find_images,
-    read_images,
+from fgfa.data.class_names import find_class_names
+from fgfa.data.frame_source import (
+    FrameSource,
+    ImageSource,
+    SourceFrame,
+    VideoSource,
+    choose_frames,
 )
-from fgfa.drawing import draw_instances
-from fgfa.errors import InputError, one_sentence_errors
-from fgfa.files import atomic_write
+from fgfa.data.read_ahead import read_ahead
+from fgfa.drawing import draw_instances, draw_window, side_by_side
+from fgfa.errors import one_sentence_errors
+from fgfa.frame_sinks import FrameSink, WindowSink, open_sink
+from fgfa.modeling import Explanation
 from fgfa.predictor import VideoPredictor
+from fgfa.stop_signals import StopSignals
+from fgfa.tracking import Tracker
 
-_WINDOW = "FGFA"
-_ESCAPE = 27
+# Links of a track go through boxes down to this score, of which one frame alone does not convince.
+_LINKED_SCORE = 0.05
+_TITLES = ("this frame alone", "with the frames around it")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -51,15 +56,36 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-file", required=True, metavar="FILE", help="config of the model")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input", nargs="+", metavar="IMAGE", help="images or quoted globs")
-    source.add_argument("--video-input", metavar="FILE", help="a video file")
-    source.add_argument("--webcam", action="store_true", help="the first camera")
-    parser.add_argument("--output", metavar="PATH", help="an .mp4 file, or a folder")
+    source.add_argument(
+        "--video-input", metavar="FILE_OR_URL", help="a video file, or a stream (rtsp, http, ...)"
+    )
+    source.add_argument(
+        "--webcam", nargs="?", type=int, const=0, metavar="N", help="a camera (default: the first)"
+    )
+    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame, from 0")
+    parser.add_argument("--end", type=int, metavar="N", help="frame to stop before")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="take every Nth frame")
+    parser.add_argument(
+        "--output", nargs="+", default=[], metavar="PATH", help=".mp4, .jsonl, folder; or several"
+    )
+    parser.add_argument("--window", action="store_true", help="open a window beside the outputs")
     parser.add_argument(
         "--confidence-threshold",
         type=float,
         default=0.5,
         metavar="SCORE",
         help="lowest score that is shown, 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument("--track", action="store_true", help="link boxes over time, with numbers")
+    parser.add_argument(
+        "--compare", action="store_true", help="also show detections without aggregation, beside"
+    )
+    parser.add_argument(
+        "--show",
+        nargs="+",
+        default=[],
+        choices=["weights", "flow"],
+        help="show the window that a frame is detected from, and what it takes from each frame",
     )
     parser.add_argument(
         "--opts",
@@ -71,110 +97,143 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def open_source(args: argparse.Namespace) -> FrameSource:
+    """The frames of the command line."""
+    chosen = choose_frames(args.start, args.end, args.stride)
+    if args.input:
+        return ImageSource(args.input, chosen)
+    return VideoSource(args.video_input if args.webcam is None else args.webcam, chosen)
+
+
 def setup(args: argparse.Namespace) -> CfgNode:
     """The config of the command line."""
     cfg = load_config(args.config_file, args.opts)
-    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = args.confidence_threshold
+    threshold = args.confidence_threshold
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = (
+        min(threshold, _LINKED_SCORE) if args.track else threshold
+    )
     cfg.freeze()
     return cfg
 
 
-def find_class_names(cfg: CfgNode) -> Sequence[str]:
-    """The classes of the first test set, or none where it is not registered here."""
-    metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else None
-    return metadata.get("thing_classes", ()) if metadata else ()
+# A frame, its detections at or above the threshold, and what a viewer sees, if anyone does.
+Result = tuple[SourceFrame, Instances, np.ndarray | None]
 
 
-class Source:
-    """Where frames come from.
+@dataclass(frozen=True)
+class Detected:
+    """A frame, its detections, and, where that is asked for, why they are what they are.
 
     Attributes:
-        frames: BGR images, uint8, (H, W, 3), read as they are asked for.
-        names: a file name for each annotated frame.
-        length: the number of frames, if it is known.
-        fps: frames a second.
+        window: images (H, W, 3) at the positions of the explanation's window.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        if args.input:
-            paths = find_images(args.input)
-            self.frames, self.length, self.fps = read_images(paths), len(paths), DEFAULT_FPS
-            self.names = (Path(path).name for path in paths)
-        else:
-            reader = VideoReader(0 if args.webcam else args.video_input)
-            self.frames, self.length, self.fps = iter(reader), reader.length, reader.fps
-            self.names = (f"{index:06d}.jpg" for index in itertools.count())
+    frame: SourceFrame
+    instances: Instances
+    explanation: Explanation | None = None
+    window: Sequence[np.ndarray] = field(default_factory=list)
 
 
-def annotate(
-    frames: Iterable[np.ndarray],
-    predictor: VideoPredictor,
-    draw: Callable[[np.ndarray, Instances], np.ndarray],
-) -> Iterator[np.ndarray]:
-    """Yields annotated frames, and keeps those that wait for their detections."""
-    waiting: deque[np.ndarray] = deque()
+def detect(
+    frames: Iterable[SourceFrame], predictor: VideoPredictor, explains: bool
+) -> Iterator[Detected]:
+    """Detects in frames, and keeps those that wait for their detections or are in the window."""
+    kept: dict[int, SourceFrame] = {}
 
     def read() -> Iterator[np.ndarray]:
-        for frame in frames:
-            waiting.append(frame)
-            yield frame
+        for index, frame in enumerate(frames):
+            kept[index] = frame
+            yield frame.image
 
-    for _, instances in predictor(read()):
-        yield draw(waiting.popleft(), instances)
+    def forget(end: int) -> None:
+        for index in [index for index in kept if index < end]:
+            del kept[index]
 
-
-def open_sink(output: str | None, source: Source, stack: ExitStack) -> Callable[[np.ndarray], None]:
-    """Gives the function that takes annotated frames; `stack` ends it."""
-    if output is None:
-        return show
-    path = Path(output)
-    if path.suffix.lower() == ".mp4":
-        temporary = stack.enter_context(atomic_write(path))
-        return stack.enter_context(VideoWriter(temporary, source.fps)).write
-    if path.suffix and not path.is_dir():
-        raise InputError(
-            f"--output {output} is neither an .mp4 file nor a folder; name one of them"
-        )
-    return lambda frame: write_image(path / next(source.names), frame)
+    if not explains:
+        for index, instances in predictor(read()):
+            yield Detected(kept[index], instances)
+            forget(index + 1)
+        return
+    for index, instances, explanation in predictor.explain(read()):
+        window = [kept[number].image for number in explanation.frames]
+        yield Detected(kept[index], instances, explanation, window)
+        forget(min(explanation.frames))
 
 
-def write_image(path: Path, frame: np.ndarray) -> None:
-    """Writes a BGR image (H, W, 3), in the format that its name says."""
-    with atomic_write(path) as temporary:
-        cv2.imwrite(str(temporary), frame)
+def finish(
+    results: Iterable[Detected], args: argparse.Namespace, class_names: Sequence[str], draws: bool
+) -> Iterator[Result]:
+    """Links boxes over time, leaves out low scores, and draws, as the command line says."""
+    threshold = args.confidence_threshold
+    draw = partial(draw_instances, class_names=class_names, min_score=threshold)
+    tracker = Tracker() if args.track else None
+    for detected in results:
+        instances = tracker.update(detected.instances) if tracker else detected.instances
+        instances = instances[instances.scores >= threshold]
+        picture = make_picture(detected, instances, draw, args) if draws else None
+        yield detected.frame, instances, picture
 
 
-def show(frame: np.ndarray) -> None:
-    """Shows a BGR image (H, W, 3) in the window; the escape key acts as Ctrl-C."""
+def make_picture(
+    detected: Detected,
+    instances: Instances,
+    draw: Callable[[np.ndarray, Instances], np.ndarray],
+    args: argparse.Namespace,
+) -> np.ndarray:
+    """What a viewer sees of a frame: BGR, uint8, (height, width, 3)."""
+    image, explanation = detected.frame.image, detected.explanation
+    picture = draw(image, instances)
+    if args.compare:
+        picture = side_by_side(draw(image, explanation.single_frame), picture, _TITLES)
+    if args.show:
+        window = draw_window(detected.window, explanation, picture.shape[1], args.show)
+        picture = np.vstack([picture, window])
+    return picture
+
+
+def write_all(
+    results: Iterable[Result], sinks: Sequence[FrameSink], signals: StopSignals
+) -> BaseException | None:
+    """Writes frames to all sinks, and gives the exception that ended it early, if any.
+
+    Raises:
+        BaseException: what ended it before the first frame was written.
+    """
+    is_written = False
     try:
-        cv2.imshow(_WINDOW, frame)
-        if cv2.waitKey(1) == _ESCAPE:
-            raise KeyboardInterrupt
-    except cv2.error as error:
-        raise InputError(
-            "no window can be opened here; give --output, or install opencv-python in place of "
-            "opencv-python-headless"
-        ) from error
+        for result in results:
+            with signals.held():  # so that all outputs have the same frames
+                for sink in sinks:
+                    sink.write(*result)
+                is_written = True
+    except BaseException as error:
+        if not is_written:
+            raise
+        return error
+    return None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
-    source = Source(args)
+    source = open_source(args)
     cfg = setup(args)
-    predictor = VideoPredictor(cfg, causal=args.webcam)
-    draw = partial(draw_instances, class_names=find_class_names(cfg))
-    with ExitStack() as stack:
-        write = open_sink(args.output, source, stack)
-        annotated = annotate(source.frames, predictor, draw)
-        has_written = False
-        try:
-            for frame in tqdm(annotated, total=source.length, unit="frame"):
-                write(frame)
-                has_written = True
-        except KeyboardInterrupt:
-            if not has_written:
-                raise
-            print("Stopped; the frames until here are kept.")
+    class_names = find_class_names(cfg)
+    predictor = VideoPredictor(cfg, causal=source.live)
+    with StopSignals() as signals, logging_redirect_tqdm(), ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(name, source, class_names)) for name in args.output]
+        if args.window or not sinks:
+            sinks.append(WindowSink())
+        draws = any(sink.takes_pictures for sink in sinks)
+        explains = draws and bool(args.compare or args.show)
+        # What is live would grow old while it waits.
+        frames = source if source.live else read_ahead(source)
+        detected = detect(frames, predictor, explains)
+        results = finish(detected, args, class_names, draws)
+        ended_by = write_all(tqdm(results, total=source.length, unit="frame"), sinks, signals)
+    if isinstance(ended_by, KeyboardInterrupt):
+        print("Stopped; the frames until here are kept.")
+    elif ended_by:
+        raise ended_by
 
 
 if __name__ == "__main__":

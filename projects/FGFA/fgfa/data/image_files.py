@@ -1,0 +1,71 @@
+"""Images that are the frames of a video."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path, PurePath
+
+import numpy as np
+from detectron2.data.detection_utils import read_image
+
+from fgfa.errors import InputError
+
+
+def find_images(patterns: Sequence[str]) -> list[str]:
+    """Finds the images of a video.
+
+    Args:
+        patterns: paths, or globs such as "frames/*.jpg".
+
+    Returns:
+        Paths in natural order, each file once: frame 2 comes before frame 10.
+
+    Raises:
+        InputError: if a pattern matches no file.
+    """
+    paths: dict[str, str] = {}
+    for pattern in patterns:
+        found = [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)
+        files = {os.path.abspath(path): path for path in found if Path(path).is_file()}
+        if not files:
+            raise InputError(
+                f"no image file matches {pattern!r}; give files, or a quoted glob such as "
+                "'frames/*.jpg'"
+            )
+        paths.update(files)
+    return [paths[path] for path in sorted(paths, key=_natural_key)]
+
+
+def _natural_key(path: str) -> list[str | int]:
+    # Every second part is a number, so that parts of two paths can be compared.
+    parts = re.split(r"([0-9]+)", path)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
+def names_below_common_folder(paths: Sequence[str]) -> list[str]:
+    """Names that tell files of different folders apart.
+
+    Args:
+        paths: files.
+
+    Returns:
+        The path of each from the deepest folder that holds all of them, with "/": "a.jpg" where
+        they share a folder, "cat/a.jpg" and "dog/a.jpg" where they do not.
+    """
+    files = [os.path.abspath(path) for path in paths]
+    folder = os.path.commonpath([os.path.dirname(file) for file in files])
+    return [PurePath(os.path.relpath(file, folder)).as_posix() for file in files]
+
+
+def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
+    """Yields BGR images, uint8, (H, W, 3), turned upright by their EXIF data.
+
+    Raises:
+        InputError: if a file is not an image.
+    """
+    for path in paths:
+        try:
+            yield read_image(path, format="BGR")
+        except (OSError, SyntaxError) as error:  # PIL reports a broken PNG as SyntaxError
+            raise InputError(f"{path} cannot be read as an image ({error})") from error
