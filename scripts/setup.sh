@@ -134,7 +134,7 @@ setup_key() {
 # set_up [test]
 set_up() {
     local tools=${1:-run} stamp key made_for started=$SECONDS extras=backbones,video
-    [[ $tools == test ]] && extras+=,test
+    [[ $tools == test ]] && extras+=,export,test
     enter_environment
     stamp=$(python -c 'import sys; print(sys.prefix)')/.fgfa-setup
     read -r key made_for 2>/dev/null <"$stamp" || true
