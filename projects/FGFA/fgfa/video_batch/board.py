@@ -5,6 +5,7 @@ Nothing on it makes a process wait for another that is at work, however long tha
 no collective that could time out. Where there is one process, the board is its own.
 """
 
+import contextlib
 import json
 import pickle
 import time
@@ -52,10 +53,15 @@ class Board:
         return self._rank == 0
 
     def share(self, value: Shared | None) -> Shared:
-        """Gives every process the value of the main process."""
-        if self.is_main:
-            self._store.set("shared", pickle.dumps(value))
-        return pickle.loads(self._store.get("shared"))
+        """Gives every process the value of the main process.
+
+        Raises:
+            InputError: if the main process is gone.
+        """
+        with _needs_main_process():
+            if self.is_main:
+                self._store.set("shared", pickle.dumps(value))
+            return pickle.loads(self._store.get("shared"))
 
     def tickets(self, count: int) -> Iterator[int]:
         """Yields numbers from 0 to `count` - 1, each to one process, when it asks for more work."""
@@ -68,12 +74,8 @@ class Board:
         Raises:
             InputError: if the main process is gone.
         """
-        try:
+        with _needs_main_process():
             return self._store.add(counter, amount)
-        except RuntimeError as error:
-            raise InputError(
-                "the main process of the run is gone; start the run again on all machines"
-            ) from error
 
     def read(self, counter: str) -> int:
         """The value of a counter."""
@@ -111,3 +113,13 @@ class Board:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
+
+
+@contextlib.contextmanager
+def _needs_main_process() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise InputError(
+            "the main process of the run is gone; start the run again on all machines"
+        ) from error
