@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fgfa.drawing import draw_window
 from fgfa.drawing.window_layout import KEY_COLOR, Columns
-from fgfa.drawing.window_rows import weight_row
+from fgfa.drawing.window_rows import distance_label, weight_row
 from fgfa.errors import InputError
 
 
@@ -86,6 +86,33 @@ def test_stand_ins_at_the_ends_are_marked():
     changed = (one != other).any(axis=(0, 2))
     assert changed[columns.lefts[0] : columns.lefts[1]].any()
     assert not changed[columns.lefts[1] :].any()
+
+
+@pytest.mark.parametrize(
+    ("frames", "key", "labels"),
+    [
+        ([4, 5, 6, 7, 8], 2, ["-2", "-1", "key", "+1", "+2"]),
+        ([0, 0, 0, 1, 1], 2, ["=+0", "=+0", "key", "+1", "=+1"]),
+        # Every third frame, in a video that begins a frame before the key frame.
+        ([0, 0, 1, 4, 7], 2, ["=-1", "-1", "key", "+3", "+6"]),
+        ([2, 4, 6], 2, ["-4", "-2", "key"]),
+        ([3], 0, ["key"]),
+    ],
+)
+def test_labels_are_distances_in_frames(frames: list[int], key: int, labels: list[str]):
+    window = make_window(len(frames), key)
+    window.frames = frames
+    assert [distance_label(window, position) for position in range(len(frames))] == labels
+
+
+def test_strided_window_is_labeled_in_frames_in_all_rows():
+    adjacent, strided = make_window(3, 1), make_window(3, 1)
+    strided.frames = [0, 2, 4]
+    one, other = (draw_window(gray_frames(3), w, 400, ["weights"]) for w in (adjacent, strided))
+    columns = Columns.fit(400, 3, 1, (64, 96))
+    changed = (one != other).any(axis=2)
+    assert changed[: columns.line_height].any()
+    assert changed[-columns.line_height :].any()
 
 
 def test_weights_above_even_are_red_and_below_blue_where_they_are():

@@ -1,5 +1,6 @@
 """The mean weights of all frames of a window as bars."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
@@ -12,13 +13,16 @@ _LINES = 4  # height of the longest bar, in lines of text
 _EVEN_LINE: Color = (130, 130, 130)
 
 
-def draw_bars(means: np.ndarray, colors: np.ndarray, key: int, columns: Columns) -> np.ndarray:
+def draw_bars(
+    means: np.ndarray, colors: np.ndarray, labels: Sequence[str], key: int, columns: Columns
+) -> np.ndarray:
     """Bars of a window's mean weights, and a line where all would be alike.
 
     Args:
         means: (T,), relative to 1 / T.
         colors: (T, 3), BGR.
-        key: position of the key frame, which is marked below its bar.
+        labels: of the T positions; those of the shown ones stand below their bars.
+        key: position of the key frame, whose label has a color.
         columns: what the strip looks like.
 
     Returns:
@@ -37,9 +41,8 @@ def draw_bars(means: np.ndarray, colors: np.ndarray, key: int, columns: Columns)
         canvas[top:bottom, left : max(right - gap, left + 1)] = color
     cv2.line(canvas, (0, even), (columns.width - 1, even), _EVEN_LINE, 1)
     for position in columns.positions:
-        is_key = position == key
-        text = shorten("key" if is_key else f"{position - key:+d}", columns.width, scale)
+        text = shorten(labels[position], columns.width, scale)
         center = int(edges[position] + edges[position + 1]) // 2
         left = center - text_size(text, scale)[0] // 2
-        write(canvas, text, left, bottom + 1, scale, KEY_COLOR if is_key else WHITE)
+        write(canvas, text, left, bottom + 1, scale, KEY_COLOR if position == key else WHITE)
     return canvas

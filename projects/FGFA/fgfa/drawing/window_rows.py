@@ -40,15 +40,21 @@ def frame_row(images: Sequence[np.ndarray], window: Window, columns: Columns) ->
     thumbnails = []
     for position in columns.positions:
         thumbnail = shrink(images[position], columns)
-        distance = window.frames[position] - window.frames[window.key]
+        columns.label(thumbnail, distance_label(window, position))
         if position == window.key:
-            columns.label(thumbnail, "key")
             mark_key(thumbnail)
-        else:
-            stands_in = distance != position - window.key
-            columns.label(thumbnail, f"={distance:+d}" if stands_in else f"{distance:+d}")
         thumbnails.append(thumbnail)
     return columns.row(thumbnails)
+
+
+def distance_label(window: Window, position: int) -> str:
+    """How many frames a position is from the key frame, with "=" where its frame repeats one."""
+    if position == window.key:
+        return "key"
+    frame = window.frames[position]
+    toward_key = window.frames[position + (1 if position < window.key else -1)]
+    repeats = "=" if frame == toward_key else ""
+    return f"{repeats}{frame - window.frames[window.key]:+d}"
 
 
 def weight_row(images: Sequence[np.ndarray], window: Window, columns: Columns) -> np.ndarray:
@@ -72,7 +78,8 @@ def weight_row(images: Sequence[np.ndarray], window: Window, columns: Columns) -
         ]
     )
     title = f"Weight at each cell of the key frame, relative to 1/{length} = {1 / length:.1%}"
-    bars = draw_bars(means, factor_colors(means, limit), window.key, columns)
+    labels = [distance_label(window, position) for position in range(length)]
+    bars = draw_bars(means, factor_colors(means, limit), labels, window.key, columns)
     return np.vstack([columns.header(title, legend), columns.row(thumbnails), bars])
 
 
