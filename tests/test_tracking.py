@@ -1,5 +1,7 @@
 """Numbers of detections in a video."""
 
+from random import Random
+
 import pytest
 import torch
 from detectron2.structures import Boxes, Instances
@@ -72,6 +74,14 @@ def test_of_two_candidates_the_pairs_of_largest_total_overlap_are_linked():
     assert numbers(tracker, make_frame(moved(LEFT, 6), moved(LEFT, 16))) == [[1, 2]]
 
 
+def test_track_of_the_frame_before_comes_first():
+    tracker = Tracker()
+    assert numbers(tracker, make_frame(LEFT, moved(LEFT, 12), scores=[0.9, 0.8])) == [[1, 2]]
+    # The left object is missed, and the other one moves to its place.
+    assert numbers(tracker, make_frame(moved(LEFT, 8))) == [[2]]
+    assert numbers(tracker, make_frame(LEFT)) == [[2]]
+
+
 def test_frame_of_another_size_starts_a_new_video():
     assert numbers(Tracker(), make_frame(LEFT), make_frame(LEFT, size=(90, 200))) == [[1], [2]]
 
@@ -101,3 +111,36 @@ def test_numbers_are_unique_in_a_frame_and_of_one_class(video: list):
         assert len(set(found)) == len(drawn)
         for number, label in zip(found, frame.pred_classes.tolist(), strict=True):
             assert label_of.setdefault(number, label) == label
+
+
+@given(frames, st.randoms(use_true_random=False))
+def test_order_of_detections_makes_no_difference(video: list, random: Random):
+    shuffled = [random.sample(drawn, len(drawn)) for drawn in video]
+    found = []
+    for order in (video, shuffled):
+        tracker, rows = Tracker(), []
+        for drawn in order:
+            corners = [
+                (float(x), float(y), float(x + w), float(y + h)) for (x, y, w, h), _ in drawn
+            ]
+            frame = make_frame(*corners, classes=[label for _, label in drawn])
+            rows.append(sorted(zip(drawn, tracker.update(frame).track_ids.tolist(), strict=True)))
+        found.append(rows)
+    assert found[0] == found[1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-6, 6), st.integers(0, 2)), min_size=1, max_size=15),
+    st.lists(boxes, max_size=2),
+)
+def test_object_that_moves_slowly_keeps_its_number(steps: list, others: list):
+    """It is missed for up to two frames before each step; others stand far away."""
+    tracker, left, found = Tracker(), 500.0, set()
+    around = [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h in others]
+    for step, missed in steps:
+        for _ in range(missed if found else 0):
+            tracker.update(make_frame(*around))
+        left += step
+        ids = tracker.update(make_frame((left, 0.0, left + 39, 39.0), *around)).track_ids
+        found.add(int(ids[0]))
+    assert len(found) == 1

@@ -92,7 +92,7 @@ def test_stand_ins_at_the_ends_are_marked():
     ("frames", "key", "labels"),
     [
         ([4, 5, 6, 7, 8], 2, ["-2", "-1", "key", "+1", "+2"]),
-        ([0, 0, 0, 1, 1], 2, ["=+0", "=+0", "key", "+1", "=+1"]),
+        ([0, 0, 0, 1, 1], 2, ["=key", "=key", "key", "+1", "=+1"]),
         # Every third frame, in a video that begins a frame before the key frame.
         ([0, 0, 1, 4, 7], 2, ["=-1", "-1", "key", "+3", "+6"]),
         ([2, 4, 6], 2, ["-4", "-2", "key"]),

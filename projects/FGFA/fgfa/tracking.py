@@ -23,7 +23,7 @@ class Tracker:
 
     A detection continues the track of its class whose last box it overlaps, in the pairs of
     largest total IoU. With the default these are the links of Seq-NMS (Han et al., 2016, section
-    3); a track that finds no box waits a few frames for one.
+    3). A track that finds no box waits a few frames for one that the tracks seen later leave over.
     """
 
     def __init__(self, min_iou: float = 0.5, max_missed: int = 2) -> None:
@@ -54,11 +54,10 @@ class Tracker:
             self._tracks, self._image_size = [], instances.image_size
         boxes = instances.pred_boxes.tensor.double().cpu().numpy()
         labels = instances.pred_classes.cpu().numpy()
-        followed = np.array([track.box for track in self._tracks]).reshape(-1, 4)
-        followed_labels = np.array([track.label for track in self._tracks], np.int64)
-        links = match_boxes(followed, followed_labels, boxes, labels, self.min_iou)
-        chosen = {box: self._tracks[track] for box, track in links.items()}
-        for box in instances.scores.argsort(descending=True, stable=True).tolist():
+        # Of equal scores by class and place, so that the order of detections makes no difference.
+        order = np.lexsort((*boxes.T, labels, -instances.scores.double().cpu().numpy()))
+        chosen = self._links(order, boxes, labels)
+        for box in order.tolist():
             if box not in chosen:
                 chosen[box] = _Track(next(self._numbers), int(labels[box]), boxes[box])
                 self._tracks.append(chosen[box])
@@ -67,6 +66,18 @@ class Tracker:
         numbers = [chosen[box].number for box in range(len(instances))]
         numbered.track_ids = torch.tensor(numbers, dtype=torch.int64)
         return numbered
+
+    def _links(self, order: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> dict[int, _Track]:
+        """The track that each box, by its index, continues; those seen last come first."""
+        chosen: dict[int, _Track] = {}
+        for missed in range(self.max_missed + 1):
+            tracks = [track for track in self._tracks if track.missed == missed]
+            free = [box for box in order.tolist() if box not in chosen]
+            before = np.array([track.box for track in tracks]).reshape(-1, 4)
+            before_labels = np.array([track.label for track in tracks], np.int64)
+            pairs = match_boxes(before, before_labels, boxes[free], labels[free], self.min_iou)
+            chosen |= {free[box]: tracks[track] for box, track in pairs.items()}
+        return chosen
 
     def _follow(self, boxes: dict[int, np.ndarray]) -> None:
         for track in self._tracks:

@@ -54,7 +54,8 @@ def distance_label(window: Window, position: int) -> str:
     frame = window.frames[position]
     toward_key = window.frames[position + (1 if position < window.key else -1)]
     repeats = "=" if frame == toward_key else ""
-    return f"{repeats}{frame - window.frames[window.key]:+d}"
+    distance = frame - window.frames[window.key]
+    return f"{repeats}{distance:+d}" if distance else "=key"
 
 
 def weight_row(images: Sequence[np.ndarray], window: Window, columns: Columns) -> np.ndarray:
