@@ -137,7 +137,7 @@ def test_bars_are_longer_where_weights_are_greater():
     window.weights = torch.tensor([0.2, 0.8])[:, None, None].expand(2, 4, 6)
     row = weight_row(gray_frames(2), window, columns)
     bars = row[columns.line_height + columns.size[1] + 2 : -columns.line_height]
-    left, right = (redness(bars)[:, at] for at in (20, 220))
+    left, right = (redness(bars)[:, at] for at in (100, 300))
     assert 0 < (left < 0).sum() < (right > 0).sum()
 
 

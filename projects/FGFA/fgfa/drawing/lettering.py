@@ -9,6 +9,7 @@ BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SMALLEST = 0.42  # the least scale of OpenCV's font that can be read
+_PAD = 2  # pixels on either side of a line
 
 
 def frame_text_scale(height: int, width: int) -> float:
@@ -17,9 +18,9 @@ def frame_text_scale(height: int, width: int) -> float:
 
 
 def text_size(text: str, scale: float) -> tuple[int, int]:
-    """Width and height, with what hangs below the line, in pixels."""
+    """Width, with some air, and height, with what hangs below the line, in pixels."""
     (width, height), descent = cv2.getTextSize(text, _FONT, scale, 1)
-    return width, height + descent
+    return width + 2 * _PAD, height + descent
 
 
 def shorten(text: str, width: int, scale: float) -> str:
@@ -56,7 +57,7 @@ def write(
     if fill is not None:
         cv2.rectangle(image, (left, top), (left + width, top + height), fill, cv2.FILLED)
     descent = cv2.getTextSize(text, _FONT, scale, 1)[1]
-    line = (left, top + height - descent)
+    line = (left + _PAD, top + height - descent)
     cv2.putText(image, text, line, _FONT, scale, ink, 1, cv2.LINE_AA)
 
 

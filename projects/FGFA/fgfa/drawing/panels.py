@@ -28,7 +28,7 @@ def side_by_side(left: np.ndarray, right: np.ndarray, titles: tuple[str, str]) -
     title_bar = np.zeros((line + 6, left.shape[1] + _GAP + right.shape[1], 3), np.uint8)
     for title, image, start in zip(titles, (left, right), (0, left.shape[1] + _GAP), strict=True):
         bar = title_bar[:, start : start + image.shape[1]]
-        write(bar, shorten(title, image.shape[1] - 6, scale), 3, 3, scale)
+        write(bar, shorten(title, image.shape[1], scale), 0, 3, scale)
     return np.vstack([title_bar, np.hstack([left, gap, right])])
 
 

@@ -1,7 +1,6 @@
 """The mean weights of all frames of a window as bars."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -9,7 +8,8 @@ import numpy as np
 from .lettering import WHITE, Color, shorten, text_size, write
 from .window_layout import KEY_COLOR, Columns
 
-_LINES = 4  # height of the longest bar, in lines of text
+_LINES = 3  # height of the longest bar, in lines of text
+_WIDEST = 1.5  # width of a bar, in lines of text
 _EVEN_LINE: Color = (130, 130, 130)
 
 
@@ -32,17 +32,15 @@ def draw_bars(
     bottom = _LINES * line
     canvas = np.zeros((bottom + line, columns.width, 3), np.uint8)
     per_unit = (bottom - 2) / max(1.5, float(means.max()))
-    edges = np.linspace(0, columns.width, length + 1).round().astype(int)
-    gap = 2 if columns.width >= 6 * length else 0
+    centers = (np.arange(length) + 0.5) * columns.width / length
+    half = min(0.35 * columns.width / length, _WIDEST * line / 2)
     even = bottom - round(per_unit)
-    for position, (left, right) in enumerate(pairwise(edges)):
-        top = bottom - round(per_unit * float(means[position]))
-        color = tuple(map(int, colors[position]))
-        canvas[top:bottom, left : max(right - gap, left + 1)] = color
     cv2.line(canvas, (0, even), (columns.width - 1, even), _EVEN_LINE, 1)
+    for center, mean, color in zip(centers, means, colors, strict=True):
+        top, left = bottom - round(per_unit * float(mean)), int(center - half)
+        canvas[top:bottom, left : max(int(center + half), left + 1)] = color
     for position in columns.positions:
         text = shorten(labels[position], columns.width, scale)
-        center = int(edges[position] + edges[position + 1]) // 2
-        left = center - text_size(text, scale)[0] // 2
+        left = int(centers[position]) - text_size(text, scale)[0] // 2
         write(canvas, text, left, bottom + 1, scale, KEY_COLOR if position == key else WHITE)
     return canvas

@@ -77,13 +77,13 @@ class Columns:
         if legend is not None and legend.shape[1] <= self.width:
             canvas[:, self.width - legend.shape[1] :] = legend
             space -= legend.shape[1] + 8
-        write(canvas, shorten(title, space, self.text_scale), 2, 2, self.text_scale)
+        write(canvas, shorten(title, space, self.text_scale), 0, 2, self.text_scale)
         return canvas
 
     def text(self, text: str) -> np.ndarray:
         """A line of text as a picture of its own, as high as a header."""
-        canvas = np.zeros((self.line_height, text_size(text, self.text_scale)[0] + 8, 3), np.uint8)
-        write(canvas, text, 4, 2, self.text_scale)
+        canvas = np.zeros((self.line_height, text_size(text, self.text_scale)[0] + 4, 3), np.uint8)
+        write(canvas, text, 2, 2, self.text_scale)
         return canvas
 
     def label(self, thumbnail: np.ndarray, text: str, below: bool = False) -> None:
