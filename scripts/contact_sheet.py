@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fgfa.data.frame_choice import spread_frames
 from fgfa.drawing import tile
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
@@ -32,12 +33,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--frames and --columns are at least 1")
     if args.picture.suffix.lower() not in SUFFIXES:
         parser.error(f"the picture is a {' or '.join(SUFFIXES)} file, not {args.picture}")
-    sheet = tile(spread_frames(args.video, args.frames), args.columns)
+    sheet = tile(read_spread(args.video, args.frames), args.columns)
     with atomic_write(args.picture) as path:
         cv2.imwrite(str(path), sheet)
 
 
-def spread_frames(video: Path, count: int) -> list[np.ndarray]:
+def read_spread(video: Path, count: int) -> list[np.ndarray]:
     """Reads frames at equal distances from the first to the last frame.
 
     Args:
@@ -52,7 +53,7 @@ def spread_frames(video: Path, count: int) -> list[np.ndarray]:
     """
     capture = cv2.VideoCapture(str(video))
     length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    wanted = {round(position) for position in np.linspace(0, length - 1, count)}
+    wanted = set(spread_frames(length, count))
     frames = []
     for index in range(length):
         found, image = capture.read()

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from fgfa.config import load_config
 from fgfa.data.class_names import find_class_names
+from fgfa.data.frame_choice import spread_frames
 from fgfa.data.frame_source import (
     FrameSource,
     ImageSource,
@@ -175,10 +176,9 @@ def make_pictures(
 
 def _track_row(seen: Sequence[Seen], draw: Callable[..., np.ndarray]) -> np.ndarray:
     """Frames from the first to the last, in a row, each detection with its track's number."""
-    places = np.unique(np.linspace(0, len(seen) - 1, _TRACK_FRAMES).round().astype(int))
     shown = [
         draw(seen[place].frame.image, seen[place].instances, _WIDTH // _TRACK_FRAMES - _GAP)
-        for place in places
+        for place in spread_frames(len(seen), _TRACK_FRAMES)
     ]
     rims = [cv2.copyMakeBorder(image, 0, 0, 0, _GAP, cv2.BORDER_CONSTANT) for image in shown]
     return tile(rims, len(rims))[:, :-_GAP]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgfa.data.frame_choice import entering_frames, training_neighbors
+from fgfa.data.frame_choice import entering_frames, spread_frames, training_neighbors
 from fgfa.errors import InputError
 
 KEY_FRAMES = st.integers(1, 60).flatmap(
@@ -55,3 +55,11 @@ def test_each_frame_enters_once_and_no_later_than_its_window(length, lookahead):
         entered += entering_frames(frame_index, length, lookahead)
         assert min(frame_index + lookahead, length - 1) == entered[-1]
     assert entered == list(range(length))
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "expected"),
+    [(10, 4, [0, 3, 6, 9]), (2, 4, [0, 1]), (1, 4, [0]), (7, 1, [0]), (0, 3, []), (-1, 3, [])],
+)
+def test_frames_are_spread_from_the_first_to_the_last(length: int, count: int, expected: list[int]):
+    assert spread_frames(length, count) == expected

@@ -3,17 +3,11 @@ from pathlib import Path
 import numpy as np
 
 from fgfa.report import worst_videos
-from fgfa.report.worst_videos import draw_errors, read_frames, spread, video_ap
+from fgfa.report.worst_videos import draw_errors, read_frames, video_ap
 
 
 def test_ap_of_each_video(analyses, videos):
     assert [video_ap(a, videos).tolist() for a in analyses] == [[100, 100], [100, 0]]
-
-
-def test_frames_are_spread_from_the_first_to_the_last():
-    assert spread(np.arange(10, 20), 4).tolist() == [10, 13, 16, 19]
-    assert spread(np.arange(2), 4).tolist() == [0, 1]
-    assert spread(np.array([7]), 4).tolist() == [7]
 
 
 def _has(image: np.ndarray, color: tuple[int, int, int]) -> bool:

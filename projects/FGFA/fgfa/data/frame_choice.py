@@ -51,3 +51,14 @@ def entering_frames(frame_index: int, length: int, lookahead: int) -> list[int]:
     """
     first = frame_index + lookahead if frame_index else 0
     return list(range(first, min(frame_index + lookahead + 1, length)))
+
+
+def spread_frames(length: int, count: int) -> list[int]:
+    """Up to `count` frames at equal distances, from the first to the last.
+
+    Args:
+        length: frames of the video; none at 0 or where the length is not known (below 0).
+        count: frames to choose; a shorter video gives all that it has.
+    """
+    count = min(count, max(length, 0))
+    return np.linspace(0, length - 1, count).round().astype(int).tolist()

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from fgfa.data.frame_choice import spread_frames
 from fgfa.evaluation.analysis import Analysis
 from fgfa.evaluation.class_mean import class_mean
 from fgfa.report.markup import Html, element, image
-from fgfa.report.worst_videos import draw_errors, read_frames, spread, video_ap
+from fgfa.report.worst_videos import draw_errors, read_frames, video_ap
 
 VIDEOS = 4
 FRAMES = 6  # of each video
@@ -43,7 +44,7 @@ def _video(
     analyses: Sequence[Analysis], dicts: Sequence[dict], frames: np.ndarray, ap: np.ndarray
 ) -> Html:
     """One video with the frames as each model sees them."""
-    shown = spread(frames, FRAMES)
+    shown = frames[spread_frames(len(frames), FRAMES)]
     images = read_frames(dicts, shown)
     boxes = np.isin(analyses[0].matches.ground_truth.frames, frames)
     name = dicts[frames[0]]["video_id"]

@@ -37,12 +37,6 @@ def video_ap(analysis: Analysis, videos: np.ndarray) -> np.ndarray:
     return 100 * class_mean(ap_of_samples(all_motion, num_classes, videos, each_video)[:, 0])
 
 
-def spread(frames: np.ndarray, count: int) -> np.ndarray:
-    """Up to `count` of the frames, at equal distances from the first to the last."""
-    places = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
-    return frames[places]
-
-
 def draw_errors(analysis: Analysis, frame: int, image: np.ndarray) -> np.ndarray:
     """Draws a frame's boxes and its looked-at detections (`error_breakdown`).
 
