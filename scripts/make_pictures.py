@@ -32,22 +32,19 @@ from fgfa.data.frame_source import (
     VideoSource,
     choose_frames,
 )
-from fgfa.drawing import draw_instances, draw_window, side_by_side, tile
+from fgfa.drawing import COMPARED, draw_instances, draw_window, side_by_side, tile
 from fgfa.drawing.panels import with_width
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
 from fgfa.modeling import Explanation
 from fgfa.predictor import VideoPredictor
-from fgfa.tracking import Tracker
+from fgfa.tracking import LINKED_SCORE, Tracker
 
 _WIDTH = 1100  # pixels of a picture, which a README shows a little smaller
 _LARGEST_FILE = 150_000  # bytes
 _QUALITIES = (95, 90, 85, 80, 70, 60, 50, 40, 30, 20)
 _TRACK_FRAMES = 4
 _GAP = 4  # pixels between frames of tracks
-# As in the demo: links of a track go through boxes down to this score.
-_LINKED_SCORE = 0.05
-_TITLES = ("this frame alone", "with the frames around it")
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,7 @@ def make_pictures(
         for instances in (one.explanation.single_frame, together)
     ]
     return {
-        "compare": side_by_side(*halves, _TITLES),
+        "compare": side_by_side(*halves, COMPARED),
         "weights": draw_window(window, one.explanation, _WIDTH, ["weights"]),
         "flow": draw_window(window, one.explanation, _WIDTH, ["flow"]),
         "tracks": _track_row(seen, draw),
@@ -201,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ImageSource(args.input, chosen) if args.input else VideoSource(args.video_input, chosen)
     )
     cfg = load_config(args.config_file, args.opts)
-    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = min(args.confidence_threshold, _LINKED_SCORE)
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = min(args.confidence_threshold, LINKED_SCORE)
     cfg.freeze()
     seen = explain_all(source, VideoPredictor(cfg))
     key = find_key(seen, args.frame, args.confidence_threshold)

@@ -36,17 +36,13 @@ from fgfa.data.frame_source import (
     choose_frames,
 )
 from fgfa.data.read_ahead import read_ahead
-from fgfa.drawing import draw_instances, draw_window, side_by_side
+from fgfa.drawing import COMPARED, draw_instances, draw_window, side_by_side
 from fgfa.errors import one_sentence_errors
 from fgfa.frame_sinks import FrameSink, WindowSink, open_sink
 from fgfa.modeling import Explanation
 from fgfa.predictor import VideoPredictor
 from fgfa.stop_signals import StopSignals
-from fgfa.tracking import Tracker
-
-# Links of a track go through boxes down to this score, of which one frame alone does not convince.
-_LINKED_SCORE = 0.05
-_TITLES = ("this frame alone", "with the frames around it")
+from fgfa.tracking import LINKED_SCORE, Tracker
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -110,7 +106,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
     cfg = load_config(args.config_file, args.opts)
     threshold = args.confidence_threshold
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = (
-        min(threshold, _LINKED_SCORE) if args.track else threshold
+        min(threshold, LINKED_SCORE) if args.track else threshold
     )
     cfg.freeze()
     return cfg
@@ -184,7 +180,7 @@ def make_picture(
     image, explanation = detected.frame.image, detected.explanation
     picture = draw(image, instances)
     if args.compare:
-        picture = side_by_side(draw(image, explanation.single_frame), picture, _TITLES)
+        picture = side_by_side(draw(image, explanation.single_frame), picture, COMPARED)
     if args.show:
         window = draw_window(detected.window, explanation, picture.shape[1], args.show)
         picture = np.vstack([picture, window])

@@ -8,6 +8,10 @@ import torch
 from detectron2.structures import Instances
 
 from fgfa.evaluation.box_matching import match_boxes
+from fgfa.evaluation.seq_nms import LINK_IOU
+
+# Links go through boxes down to this score, of which one frame alone does not convince.
+LINKED_SCORE = 0.05
 
 
 @dataclass
@@ -26,7 +30,7 @@ class Tracker:
     3). A track that finds no box waits a few frames for one that the tracks seen later leave over.
     """
 
-    def __init__(self, min_iou: float = 0.5, max_missed: int = 2) -> None:
+    def __init__(self, min_iou: float = LINK_IOU, max_missed: int = 2) -> None:
         """
         Args:
             min_iou: the least IoU (+1 widths) of a link.

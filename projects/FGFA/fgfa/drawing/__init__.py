@@ -2,10 +2,11 @@
 
 from .boxes import class_color, draw_box, draw_instances, track_color
 from .flow import draw_flow
-from .panels import side_by_side, tile
+from .panels import COMPARED, side_by_side, tile
 from .window import draw_window
 
 __all__ = [
+    "COMPARED",
     "class_color",
     "draw_box",
     "draw_flow",

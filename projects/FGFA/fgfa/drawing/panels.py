@@ -7,6 +7,8 @@ import numpy as np
 
 from .lettering import frame_text_scale, shorten, text_size, write
 
+# Titles of detections without and with aggregation.
+COMPARED = ("this frame alone", "with the frames around it")
 _GAP = 4  # pixels between two pictures
 
 
