@@ -44,22 +44,16 @@ def tile(frames: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 def with_height(image: np.ndarray, height: int) -> np.ndarray:
     """A picture scaled to a height, pixels."""
-    return _scaled(image, height / image.shape[0], height=height)
+    return resize(image, (max(1, round(image.shape[1] * height / image.shape[0])), height))
 
 
 def with_width(image: np.ndarray, width: int) -> np.ndarray:
     """A picture scaled to a width, pixels."""
-    return _scaled(image, width / image.shape[1], width=width)
+    return resize(image, (width, max(1, round(image.shape[0] * width / image.shape[1]))))
 
 
-def _scaled(
-    image: np.ndarray, factor: float, height: int | None = None, width: int | None = None
-) -> np.ndarray:
-    size = (
-        width or max(1, round(image.shape[1] * factor)),
-        height or max(1, round(image.shape[0] * factor)),
-    )
-    if size == image.shape[1::-1]:
-        return image
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image, size, interpolation=method)
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A copy of a picture in another size, (width, height) pixels, without aliasing."""
+    is_smaller = size[0] < image.shape[1] or size[1] < image.shape[0]
+    method = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(image), size, interpolation=method)

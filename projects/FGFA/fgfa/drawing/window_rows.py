@@ -10,6 +10,7 @@ import torch
 from .color_scales import factor_bar, factor_colors, flow_colors, flow_wheel, round_up
 from .flow import full_length
 from .overlay import cell_size, tint
+from .panels import resize
 from .weight_bars import draw_bars
 from .window_layout import KEY_COLOR, Columns
 
@@ -39,7 +40,7 @@ def frame_row(images: Sequence[np.ndarray], window: Window, columns: Columns) ->
     """
     thumbnails = []
     for position in columns.positions:
-        thumbnail = shrink(images[position], columns)
+        thumbnail = resize(images[position], columns.size)
         columns.label(thumbnail, distance_label(window, position))
         if position == window.key:
             mark_key(thumbnail)
@@ -64,7 +65,7 @@ def weight_row(images: Sequence[np.ndarray], window: Window, columns: Columns) -
     factors = window.weights.detach().float().cpu().numpy() * length  # 1 where all are alike
     limit = _factor_limit(factors)
     means = factors.mean(axis=(1, 2))
-    key = shrink(images[window.key], columns)
+    key = resize(images[window.key], columns.size)
     thumbnails = []
     for position in columns.positions:
         thumbnail = tint(key, factor_colors(factors[position], limit))
@@ -89,19 +90,13 @@ def flow_row(images: Sequence[np.ndarray], window: Window, columns: Columns) -> 
     cells = tuple(window.flow.shape[-2:])
     pixels = window.flow.cpu() * cell_size(images[window.key].shape[:2], cells)
     longest = full_length(pixels)
-    key = shrink(images[window.key], columns)
+    key = resize(images[window.key], columns.size)
     thumbnails = [tint(key, flow_colors(pixels[p], longest)) for p in columns.positions]
     line = columns.line_height
     wheel = flow_wheel(line, np.zeros((line, line, 3), np.uint8))
     legend = np.hstack([wheel, columns.text(f"{longest:g} px")])
     title = "Flow from each cell of the key frame to the frame"
     return np.vstack([columns.header(title, legend), columns.row(thumbnails)])
-
-
-def shrink(image: np.ndarray, columns: Columns) -> np.ndarray:
-    """A frame as a thumbnail."""
-    method = cv2.INTER_AREA if image.shape[1] > columns.size[0] else cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(image), columns.size, interpolation=method)
 
 
 def mark_key(thumbnail: np.ndarray) -> None:
