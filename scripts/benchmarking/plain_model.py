@@ -23,7 +23,7 @@ class _PlainWindow(FrameWindow):
     def add(self, frame: FrameEncoding) -> None:
         self._frames[self.end] = frame
         self._rows[self.end] = self.end
-        self._image_size = frame.image_size
+        self.image_size = frame.image_size
         self.end += 1
 
     def maps(self, name: str, numbers: Sequence[int]) -> Tensor:
@@ -102,9 +102,7 @@ class PlainVideo:
                 self._window.maps("embedding", [key]), flow[self._window.key_position, None]
             ),
         )
-        images = ScaledImageList(
-            aggregated.new_empty(1, 3, 0, 0), [self._window[key].image_size], [1.0]
-        )
+        images = ScaledImageList(aggregated.new_empty(1, 3, 0, 0), [self._window.image_size], [1.0])
         self._window.release(key)
         features = {self._model.feature_name: aggregated}
         proposals, _ = self._model.proposal_generator(images, features, None)

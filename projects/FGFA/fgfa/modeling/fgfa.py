@@ -249,13 +249,13 @@ class FGFA(GeneralizedRCNN):
         return [FrameEncoding(*tensors, image_size=size) for tensors in zip(*maps, strict=True)]
 
     def _find_objects(
-        self, feature: torch.Tensor, frames: Sequence[FrameEncoding], image_scale: float | None
+        self, feature: torch.Tensor, image_size: tuple[int, int], image_scale: float | None
     ) -> list[Instances]:
         """Detects in feature maps (B, C, H, W) of frames, in pixels of the resized frames."""
         images = ScaledImageList(
-            feature.new_empty(len(frames), 3, 0, 0),  # the pixels are not kept
-            [frame.image_size for frame in frames],
-            [1.0 if image_scale is None else image_scale] * len(frames),
+            feature.new_empty(len(feature), 3, 0, 0),  # the pixels are not kept
+            [image_size] * len(feature),
+            [1.0 if image_scale is None else image_scale] * len(feature),
         )
         features = {self.feature_name: feature}
         proposals, _ = self.proposal_generator(images, features, None)

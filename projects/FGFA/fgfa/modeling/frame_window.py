@@ -42,6 +42,7 @@ class FrameWindow:
         key_position: position of the key frame in its window.
         lookahead: frames behind the key frame that its window reaches to.
         end: number of frames added so far.
+        image_size: height and width of the frames in pixels, without padding.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class FrameWindow:
         # (rows, H, W, channels), so that rows have the memory format that operators like best.
         self._maps: dict[str, torch.Tensor] = {}
         self._rows: dict[int, int] = {}  # by the number of a frame that is at hand
-        self._image_size = (0, 0)
+        self.image_size = (0, 0)
 
     def __len__(self) -> int:
         """Number of frames that are held."""
@@ -73,7 +74,7 @@ class FrameWindow:
         maps = {name: getattr(frame, name).permute(1, 2, 0) for name in MAPS}
         if not self._maps:
             self._maps = {name: x.new_empty(self._num_rows, *x.shape) for name, x in maps.items()}
-            self._image_size = frame.image_size
+            self.image_size = frame.image_size
         free = next((row for row in range(self._num_rows) if row not in self._rows.values()), None)
         if free is None:
             free = self._num_rows
@@ -89,15 +90,6 @@ class FrameWindow:
         self._maps = {
             name: torch.cat([rows, torch.empty_like(rows)]) for name, rows in self._maps.items()
         }
-
-    def __getitem__(self, number: int) -> FrameEncoding:
-        """The frame of a number; its maps are views.
-
-        Raises:
-            InputError: where it was not added yet, or was already forgotten.
-        """
-        maps = (self.maps(name, [number])[0] for name in MAPS)
-        return FrameEncoding(*maps, self._image_size)
 
     def maps(self, name: str, numbers: Sequence[int]) -> torch.Tensor:
         """The maps of N frames, (N, channels, H, W), channels-last.

@@ -32,7 +32,7 @@ class VideoDetector:
         *,
         encode: Callable[[Sequence[torch.Tensor]], list[FrameEncoding]],
         flow_net: FlowFunction,
-        find_objects: Callable[[torch.Tensor, Sequence[FrameEncoding]], list[Instances]],
+        find_objects: Callable[[torch.Tensor, tuple[int, int]], list[Instances]],
     ) -> None:
         """
         Args:
@@ -41,7 +41,7 @@ class VideoDetector:
             frames_per_batch: frames that are encoded together.
             encode: takes images of frames through backbone and embedding.
             flow_net: estimates flow between pairs of frames.
-            find_objects: detects in feature maps (B, C, H, W) of as many key frames.
+            find_objects: detects in feature maps (B, C, H, W) of frames of a height and width.
         """
         self.window = window
         self._window_flow = window_flow
@@ -67,7 +67,7 @@ class VideoDetector:
         Raises:
             InputError: where the frames of a window are not at hand.
         """
-        detections = self._detect(keys, self._open_windows(keys))
+        detections = self._detect(self._open_windows(keys))
         self.window.release(keys[-1])
         return detections
 
@@ -75,9 +75,9 @@ class VideoDetector:
     def explain(self, keys: Sequence[int]) -> list[tuple[Instances, Explanation]]:
         """Detections of key frames as `detect` gives them, and what went into them."""
         maps = self._open_windows(keys)
-        detections = self._detect(keys, maps)
+        detections = self._detect(maps)
         own_features = self.window.maps("feature", keys)
-        alone = self._find_objects(own_features, [self.window[key] for key in keys])
+        alone = self._find_objects(own_features, self.window.image_size)
         flow = maps.flow.float().cpu().chunk(len(keys))
         weights = maps.weights().float().cpu().chunk(len(keys))
         explanations = []
@@ -118,9 +118,9 @@ class VideoDetector:
             flow_warp(self.window.maps("embedding", keys), flow[own]),
         )
 
-    def _detect(self, keys: Sequence[int], maps: "_WindowMaps") -> list[Instances]:
+    def _detect(self, maps: "_WindowMaps") -> list[Instances]:
         feature = aggregate(maps.features, maps.embeddings, maps.flow, maps.key_embeddings)
-        return self._find_objects(feature, [self.window[key] for key in keys])
+        return self._find_objects(feature, self.window.image_size)
 
 
 class _WindowMaps(NamedTuple):

@@ -75,7 +75,8 @@ class ComposedFlow:
         first = min(end for _, end in ways)
         self._steps = {step: flow for step, flow in self._steps.items() if min(step) >= first}
         self._estimate(flow_net, frames, [step for way in ways for step in _steps_of(*way)])
-        zero = frames[keys[0]].feature.new_zeros(1, 2, *frames[keys[0]].feature.shape[-2:])
+        feature = frames.maps("feature", keys[:1])
+        zero = feature.new_zeros(1, 2, *feature.shape[-2:])
         # The two ways of a key frame give it all flows of its window.
         flow = {way: self._compose(*way, zero) for way in ways}
         return torch.cat(
