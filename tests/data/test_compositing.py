@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fgfa.data.compositing import affine, composite, opaque, rotation
+from fgfa.data.compositing import affine, apply_affine, composite, draw_over, opaque, rotation
 
 RED, GREEN, BLUE = np.eye(3) * 255
 
@@ -67,3 +67,18 @@ def test_same_as_a_warp_over_the_whole_frame(angle, zoom, shift):
 
 def test_rotation_turns_x_towards_y():
     np.testing.assert_allclose(rotation(np.pi / 2) @ (1, 0), (0, 1), atol=1e-12)
+
+
+def test_draw_over_leaves_the_frame():
+    frame = np.full((8, 8, 3), 7, np.uint8)
+    drawn, seen = draw_over(frame, [plain((4, 4), GREEN)], [shifted(2, 2)])
+    assert (frame == 7).all()
+    assert (drawn[2:6, 2:6] == GREEN).all()
+    assert (drawn[seen == 0] == 7).all()
+    assert np.count_nonzero(seen == 1) == 16
+
+
+def test_apply_affine_maps_points_of_any_shape():
+    points = np.array([[[1.0, 2.0], [0.0, 0.0]]])
+    moved = apply_affine(affine(np.array([[0.0, -1.0], [2.0, 0.0]]), np.array([5.0, 6.0])), points)
+    np.testing.assert_allclose(moved, [[[3.0, 8.0], [5.0, 6.0]]])

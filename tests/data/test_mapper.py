@@ -3,11 +3,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from detectron2.data import DatasetCatalog
 from detectron2.data import transforms as T
 from PIL import Image
 
 from fgfa.data.frame_reading import read_frame
-from fgfa.data.imagenet_vid import load_imagenet_vid
+from fgfa.data.imagenet_vid import load_imagenet_vid, register_imagenet_vid
 from fgfa.data.mapper import VideoDatasetMapper
 from fgfa.errors import InputError
 
@@ -217,3 +218,61 @@ def test_missing_frame_is_named(cfg, tiny_vid, frames, is_train):
     tiny_vid.image_path("a/000001").unlink()
     with pytest.raises(InputError, match=r"a/000001\.JPEG: the frame does not exist"):
         VideoDatasetMapper(cfg, is_train=is_train)(frames[0])
+
+
+@pytest.fixture
+def clip_cfg(cfg, tiny_vid, dataset_name):
+    """A training set of one still, of which clips are made."""
+    tiny_vid.add_frame("still", [("dog", 0, (10, 5, 40, 30))])
+    tiny_vid.write_list("stills", "still 1")
+    register_imagenet_vid(dataset_name, tiny_vid.root, "stills", class_names=["dog"])
+    cfg.DATASETS.TRAIN = (dataset_name,)
+    cfg.INPUT.PSEUDO_CLIPS.ENABLED = True
+    return cfg
+
+
+def test_pseudo_clips_come_with_exact_flow(clip_cfg, dataset_name):
+    clip_cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 3
+    (still,) = DatasetCatalog.get(dataset_name)
+    result = VideoDatasetMapper(clip_cfg, is_train=True)(still)
+    assert result["image"].shape == (3, 40, 60)
+    assert [n.shape for n in result["neighbors"]] == [(3, 40, 60)] * 3
+    assert {n.dtype for n in result["neighbors"]} == {torch.uint8}
+    assert [f.shape for f in result["neighbor_flows"]] == [(2, 3, 4)] * 3
+    assert result["instances"].image_size == (40, 60)
+    assert result["instances"].gt_classes.tolist()[0] == 0
+    assert "annotations" not in result
+
+
+def test_pseudo_clips_of_a_single_frame_model(clip_cfg, dataset_name):
+    clip_cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
+    (still,) = DatasetCatalog.get(dataset_name)
+    result = VideoDatasetMapper(clip_cfg, is_train=True)(still)
+    assert result["image"].shape == (3, 40, 60)
+    assert not {"neighbors", "neighbor_flows"} & set(result)
+    assert isinstance(result["instances"].gt_boxes.tensor, torch.FloatTensor)
+
+
+def test_pseudo_clips_follow_the_global_seed(clip_cfg, dataset_name):
+    (still,) = DatasetCatalog.get(dataset_name)
+    mapper = VideoDatasetMapper(clip_cfg, is_train=True)
+
+    def draw(seed):
+        np.random.seed(seed)
+        return torch.stack(mapper(still)["neighbors"])
+
+    assert torch.equal(draw(0), draw(0))
+    assert not torch.equal(draw(0), draw(1))
+
+
+def test_videos_and_test_images_are_not_made_into_clips(clip_cfg, frames, dataset_name):
+    assert "neighbor_flows" not in VideoDatasetMapper(clip_cfg, is_train=True)(frames[3])
+    (still,) = DatasetCatalog.get(dataset_name)
+    (image,) = VideoDatasetMapper(clip_cfg, is_train=False)(still)["new_frames"]
+    assert np.array_equal(image.permute(1, 2, 0), read_frame(still["file_name"], "RGB", (40, 60)))
+
+
+def test_pseudo_clips_do_not_go_with_the_resizing_of_the_original(clip_cfg):
+    clip_cfg.INPUT.RESIZE_BY_FACTOR = True
+    with pytest.raises(InputError, match="PSEUDO_CLIPS"):
+        VideoDatasetMapper(clip_cfg, is_train=True)

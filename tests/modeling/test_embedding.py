@@ -49,3 +49,8 @@ def test_a_single_convolution():
 def test_as_many_kernels_as_channels_are_asked_for():
     with pytest.raises(InputError, match=r"EMBEDDING_KERNELS .* differ in length"):
         Embedding(6, [5], [1, 3, 1])
+
+
+def test_no_convolutions_give_ones():
+    embedding = Embedding(6, [], [])
+    assert torch.equal(embedding(torch.randn(2, 6, 3, 4)), torch.ones(2, 1, 3, 4))

@@ -106,7 +106,7 @@ def test_frozen_flow_network_is_not_trained(tiny_cfg: CfgNode):
 
 def test_training_sums_the_neighbors_and_compares_them_after_the_warp(model: FGFA):
     items = [make_item(0), make_item(1)]
-    _, feature = model._aggregate_neighbors(items)
+    _, feature, _ = model._aggregate_neighbors(items)
     for item, result in zip(items, feature, strict=True):
         images, flow_images = model._preprocess([item["image"], *item["neighbors"]])
         key, *neighbors = model.backbone(images.tensor)["feat"].split(1)
@@ -121,6 +121,41 @@ def test_training_sums_the_neighbors_and_compares_them_after_the_warp(model: FGF
         weights = torch.stack(cosines).softmax(dim=0)
         expected = sum(w * x for w, x in zip(weights, warped, strict=True))[0]
         torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_exact_flow_teaches_the_flow_network(tiny_cfg: CfgNode):
+    tiny_cfg.MODEL.FLOW_NET.LOSS_WEIGHT = 0.5
+    model = make_model(tiny_cfg)
+    known, unknown = make_item(0), make_item(1)
+    known["neighbor_flows"] = [torch.full((2, 4, 6), 3.0), torch.full((2, 4, 6), -1.0)]
+    losses = losses_of(model, [known, unknown])
+    _, flow_images = model._preprocess([known["image"], *known["neighbors"]])
+    flow = flow_of(model, flow_images[:1].repeat(2, 1, 1, 1), flow_images[1:])
+    error = (flow - torch.stack(known["neighbor_flows"])).norm(dim=1).mean()
+    torch.testing.assert_close(losses["loss_flow"], 0.5 * error)
+    losses["loss_flow"].backward()
+    assert model.flow_net.predict_flow2.weight.grad.abs().sum() > 0
+    assert losses_of(model, [unknown])["loss_flow"].item() == 0
+
+
+def test_without_flow_and_embedding_the_features_are_averaged(tiny_cfg: CfgNode):
+    tiny_cfg.MODEL.FLOW_NET.NAME = "ZeroFlow"
+    tiny_cfg.MODEL.FGFA.EMBEDDING_CHANNELS = []
+    tiny_cfg.MODEL.FGFA.EMBEDDING_KERNELS = []
+    model = make_model(tiny_cfg)
+    item = make_item(0)
+    images, feature, flow = model._aggregate_neighbors([item])
+    features = model.backbone(model._preprocess(item["neighbors"])[0].tensor)["feat"]
+    torch.testing.assert_close(feature[0], features.mean(dim=0))
+    assert not flow.any()
+    frames = make_frames(5)
+    results = model.eval()(make_inputs(frames))
+    expected = model._find_objects(
+        model.backbone(model._preprocess(frames)[0].tensor)["feat"].mean(dim=0, keepdim=True),
+        images.image_sizes[0],
+        None,
+    )
+    assert_same(results[2]["instances"], expected[0])
 
 
 def detect_from_scratch(

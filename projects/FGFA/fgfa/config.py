@@ -40,7 +40,8 @@ def _add_aggregation(cfg: CfgNode) -> None:
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9
     # Neighbors drawn for a key frame in training (paper, section 4.2).
     cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 2
-    # Output channels and kernel sizes of the embedding's convolutions (paper, section 3.4).
+    # Output channels and kernel sizes of the embedding's convolutions (paper, section 3.4). With []
+    # all frames weigh the same (table 1, method (b)).
     cfg.MODEL.FGFA.EMBEDDING_CHANNELS = [512, 512, 2048]
     cfg.MODEL.FGFA.EMBEDDING_KERNELS = [1, 3, 1]
     # What lies outside of a map that is warped: "zeros", as in the original, or its "border".
@@ -49,7 +50,8 @@ def _add_aggregation(cfg: CfgNode) -> None:
 
 def _add_flow_network(cfg: CfgNode) -> None:
     cfg.MODEL.FLOW_NET = CfgNode()
-    # A name in FLOW_NET_REGISTRY.
+    # A name in FLOW_NET_REGISTRY: "FlowNetS", "RAFT", or "ZeroFlow" to aggregate features where
+    # they lie (table 1, methods (b) and (c)).
     cfg.MODEL.FLOW_NET.NAME = "FlowNetS"
     # Checkpoint of the pretrained flow network; not needed where MODEL.WEIGHTS holds one.
     cfg.MODEL.FLOW_NET.WEIGHTS = ""
@@ -60,6 +62,9 @@ def _add_flow_network(cfg: CfgNode) -> None:
     # Stride, in pixels of the image, of FlowNetS's last prediction: 16, on averaged features, as in
     # the original; or 8, as in the FlowNet paper, and the flow is averaged.
     cfg.MODEL.FLOW_NET.FINEST_STRIDE = 16
+    # Factor on the end-point error of the flow, in cells, where training data has the exact flow
+    # (INPUT.PSEUDO_CLIPS); the paper learns flow from detection alone.
+    cfg.MODEL.FLOW_NET.LOSS_WEIGHT = 0.0
     # Leaves the flow network as it is in training; the paper trains it with the rest.
     cfg.MODEL.FLOW_NET.FREEZE = False
 
@@ -107,6 +112,14 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
     cfg.INPUT.RESIZE_BY_FACTOR = False
     # Largest relative change of brightness, contrast and saturation in training; 0 is off.
     cfg.INPUT.COLOR_JITTER = 0.0
+    # Trains with clips made of stills, see fgfa/data/pseudo_clips.py. The paper takes a still for
+    # its own neighbor.
+    cfg.INPUT.PSEUDO_CLIPS = CfgNode()
+    cfg.INPUT.PSEUDO_CLIPS.ENABLED = False
+    # Largest number of annotated objects that are cut out of other frames and pasted into a clip.
+    cfg.INPUT.PSEUDO_CLIPS.CUTOUTS = 2
+    # Probability that a frame is blurred, out of focus, of low resolution or covered in part.
+    cfg.INPUT.PSEUDO_CLIPS.DEGRADED = 0.3
 
     # "SGD" is Detectron2's. "MXNetSGD" is the original's: it sums gradients over the batch, so that
     # BASE_LR is that of one image, and a drop of BASE_LR leaves the momentum as it is. With "AdamW"

@@ -18,6 +18,11 @@ def rotation(angle: float) -> np.ndarray:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
+def apply_affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Maps points (..., 2) by a 3x3 affine matrix."""
+    return points @ matrix[:2, :2].T + matrix[:2, 2]
+
+
 def opaque(texture: np.ndarray) -> np.ndarray:
     """Adds full coverage to a texture (h, w, 3) uint8."""
     return np.dstack([texture, np.full(texture.shape[:2], 255, np.uint8)])
@@ -37,14 +42,31 @@ def composite(
     Returns:
         The frame, (H, W, 3) uint8, and the index of the texture seen at each pixel, (H, W) uint8.
     """
-    (background, to_background), *others = zip(textures, to_frame, strict=True)
+    background, *others = textures
+    to_background, *to_others = to_frame
     mirrored = cv2.BORDER_REFLECT_101
     frame = cv2.warpAffine(background, to_background[:2], size[::-1], borderMode=mirrored)
-    frame = frame[..., :3].astype(np.float32)
-    seen = np.zeros(size, np.uint8)
-    for index, (texture, matrix) in enumerate(others, start=1):
-        _draw(texture, matrix, index, frame, seen)
-    return np.rint(frame).astype(np.uint8), seen
+    return draw_over(frame[..., :3], others, to_others)
+
+
+def draw_over(
+    frame: np.ndarray, textures: Sequence[np.ndarray], to_frame: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws textures over a frame, from back to front.
+
+    Args:
+        frame: (H, W, 3) uint8; it is left as it is.
+        textures: each (h, w, 4) uint8, three colors and the coverage.
+        to_frame: for each texture the 3x3 affine matrix from its pixels (x, y, 1) to the frame's.
+
+    Returns:
+        The new frame, and (H, W) uint8: 1 + the index of the texture seen at each pixel, or 0.
+    """
+    drawn = frame.astype(np.float32)
+    seen = np.zeros(frame.shape[:2], np.uint8)
+    for index, (texture, matrix) in enumerate(zip(textures, to_frame, strict=True), start=1):
+        _draw(texture, matrix, index, drawn, seen)
+    return np.rint(drawn).astype(np.uint8), seen
 
 
 def _draw(

@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from fgfa.data.compositing import affine, composite, opaque, rotation
+from fgfa.data.filming import expose, motion_blur
 from fgfa.errors import InputError
 
 
@@ -177,20 +178,6 @@ def _place(
 
 def _as_filmed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Changes exposure a little; some frames are blurred along a line, or noisy."""
-    gain, bias = rng.normal(1, 0.05), rng.normal(0, 4)
     if rng.random() < 0.2:
-        image = cv2.filter2D(image, -1, _line_kernel(rng.uniform(2, 9), rng.uniform(0, np.pi)))
-    filmed = image * np.float32(gain) + np.float32(bias)
-    if rng.random() < 0.3:
-        filmed += rng.uniform(1, 6) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(filmed, 0, 255).astype(np.uint8)
-
-
-def _line_kernel(length: float, angle: float) -> np.ndarray:
-    """Averages along a line through the middle: a blur that does not displace the image."""
-    radius = int(np.ceil(length / 2))
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    along = x * np.cos(angle) + y * np.sin(angle)
-    across = x * np.sin(angle) - y * np.cos(angle)
-    kernel = np.clip(length / 2 + 0.5 - abs(along), 0, 1) * np.clip(1 - abs(across), 0, 1)
-    return kernel / kernel.sum()
+        image = motion_blur(image, rng.uniform(2, 9), rng.uniform(0, np.pi))
+    return expose(image, rng, noisy=0.3)

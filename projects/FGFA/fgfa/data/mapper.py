@@ -7,12 +7,14 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 
 from fgfa.data.color_jitter import color_jitter
 from fgfa.data.frame_choice import entering_frames, training_neighbors
 from fgfa.data.frame_reading import read_frame
+from fgfa.data.pseudo_clips import MARGIN, PseudoClips
 from fgfa.data.resizing import build_augmentation, image_scale
+from fgfa.errors import InputError
 
 
 class VideoDatasetMapper:
@@ -23,6 +25,9 @@ class VideoDatasetMapper:
     with a `test_lookahead` only `new_frames`: those frames of the window that no earlier key frame
     needed, so that each frame of a video that is read in order is read once; and `image_scale`
     where frames are resized by a factor.
+
+    With `pseudo_clips` a still in training becomes a clip that is made of it, and the result has
+    `neighbor_flows`, the exact flow from the key frame to each neighbor (2, h, w), in cells.
     """
 
     @configurable
@@ -36,6 +41,7 @@ class VideoDatasetMapper:
         train_radius: int = 0,
         test_lookahead: int | None = None,
         corners_are_pixels: bool = False,
+        pseudo_clips: PseudoClips | None = None,
     ) -> None:
         """
         Args:
@@ -48,6 +54,8 @@ class VideoDatasetMapper:
                 None for a single-frame model.
             corners_are_pixels: both corners of a box lie in it, as in the original: in training a
                 box ends at the last pixel of its frame, and stays where it is one pixel wide.
+            pseudo_clips: makes clips of stills in training; the augmentations then give stills
+                `MARGIN` times as large as the frames that are wanted.
         """
         self.is_train = is_train
         self.augmentations = T.AugmentationList(augmentations)
@@ -56,10 +64,12 @@ class VideoDatasetMapper:
         self.train_radius = train_radius
         self.test_lookahead = test_lookahead
         self.corners_are_pixels = corners_are_pixels
+        self.pseudo_clips = pseudo_clips
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool) -> dict:
-        augmentations = build_augmentation(cfg, is_train)
+        makes_clips = is_train and cfg.INPUT.PSEUDO_CLIPS.ENABLED
+        augmentations = build_augmentation(_with_margin(cfg) if makes_clips else cfg, is_train)
         if is_train and cfg.INPUT.CROP.ENABLED:
             augmentations.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
         if is_train and cfg.INPUT.COLOR_JITTER > 0:
@@ -69,6 +79,7 @@ class VideoDatasetMapper:
             "augmentations": augmentations,
             "image_format": cfg.INPUT.FORMAT,
             "corners_are_pixels": cfg.INPUT.RESIZE_BY_FACTOR,
+            "pseudo_clips": PseudoClips(cfg) if makes_clips else None,
         }
         if cfg.MODEL.META_ARCHITECTURE == "FGFA":
             args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
@@ -88,7 +99,9 @@ class VideoDatasetMapper:
         """
         frame = copy.deepcopy(frame)
         annotations = frame.pop("annotations", [])
-        if self.is_train:
+        if self.is_train and self.pseudo_clips is not None and frame["video_length"] == 1:
+            self._add_pseudo_clip(frame, annotations)
+        elif self.is_train:
             self._add_training_inputs(frame, annotations)
         else:
             self._add_test_inputs(frame)
@@ -103,6 +116,30 @@ class VideoDatasetMapper:
         objects = [a for a in annotations if not a.get("iscrowd", 0)]
         frame["instances"] = make_instances(objects, transforms, frame)
 
+    def _add_pseudo_clip(self, frame: dict, annotations: list[dict]) -> None:
+        rng = _global_rng()
+        (still,), transforms = self._read([0], frame)
+        objects = [a for a in annotations if not a.get("iscrowd", 0)]
+        boxes = np.array([a["bbox"] for a in objects], float).reshape(-1, 4)
+        radius = self.train_radius
+        draws = training_neighbors(radius, 2 * radius + 1, radius, self.train_neighbors, rng)
+        clip = self.pseudo_clips.make(
+            still.permute(1, 2, 0).numpy(),
+            transforms.apply_box(boxes).reshape(-1, 4),
+            np.array([a["category_id"] for a in objects], int),
+            [index - radius for index in draws],
+            rng,
+        )
+        frame["image"], *neighbors = map(_to_tensor, clip.frames)
+        if neighbors:
+            frame["neighbors"] = neighbors
+            frame["neighbor_flows"] = list(map(torch.from_numpy, clip.flows))
+        frame["instances"] = Instances(
+            frame["image"].shape[1:],
+            gt_boxes=Boxes(torch.from_numpy(clip.boxes).float()),
+            gt_classes=torch.from_numpy(clip.categories),
+        )
+
     def _add_test_inputs(self, frame: dict) -> None:
         scale = image_scale(self.augmentations.augs, (frame["height"], frame["width"]))
         if scale is not None:
@@ -114,14 +151,12 @@ class VideoDatasetMapper:
         frame["new_frames"], _ = self._read(entering, frame)
 
     def _neighbors(self, frame: dict) -> list[int]:
-        # Detectron2 seeds numpy's global generator in every worker of a data loader.
-        rng = np.random.default_rng(np.random.randint(2**31))
         return training_neighbors(
             frame["frame_index"],
             frame["video_length"],
             self.train_radius,
             self.train_neighbors,
-            rng,
+            _global_rng(),
         )
 
     def _read(self, indices: list[int], frame: dict) -> tuple[list[torch.Tensor], T.TransformList]:
@@ -137,8 +172,31 @@ class VideoDatasetMapper:
                 first = T.AugInput(image)
                 transforms = self.augmentations(first)
                 image = first.image
-            tensors[index] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+            tensors[index] = _to_tensor(image)
         return [tensors[index] for index in indices], transforms
+
+
+def _global_rng() -> np.random.Generator:
+    # Detectron2 seeds numpy's global generator in every worker of a data loader.
+    return np.random.default_rng(np.random.randint(2**31))
+
+
+def _to_tensor(image: np.ndarray) -> torch.Tensor:
+    """(H, W, C) to (C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def _with_margin(cfg: CfgNode) -> CfgNode:
+    """Sizes of the stills that frames of the sizes of `cfg` are made of."""
+    if cfg.INPUT.RESIZE_BY_FACTOR:
+        raise InputError(
+            "INPUT.PSEUDO_CLIPS.ENABLED and INPUT.RESIZE_BY_FACTOR do not go together; turn one off"
+        )
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.INPUT.MIN_SIZE_TRAIN = [round(MARGIN * size) for size in cfg.INPUT.MIN_SIZE_TRAIN]
+    cfg.INPUT.MAX_SIZE_TRAIN = round(MARGIN * cfg.INPUT.MAX_SIZE_TRAIN)
+    return cfg
 
 
 def _instances(annotations: list[dict], transforms: T.TransformList, frame: dict) -> Instances:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
 
@@ -11,7 +12,8 @@ from fgfa.errors import InputError
 class Embedding(nn.Sequential):
     """Convolutions with ReLU between, in the paper 1x1, 3x3 and 1x1 (section 3.4).
 
-    Maps a feature of shape (N, in_channels, H, W) to (N, channels[-1], H, W).
+    Maps a feature of shape (N, in_channels, H, W) to (N, channels[-1], H, W). Without convolutions
+    all is alike, (N, 1, H, W) of ones, and all frames weigh the same (table 1, method (b)).
     """
 
     def __init__(
@@ -20,7 +22,7 @@ class Embedding(nn.Sequential):
         """
         Args:
             in_channels: channels of the feature.
-            channels: output channels of the convolutions.
+            channels: output channels of the convolutions; [] for none.
             kernels: their kernel sizes, odd.
 
         Raises:
@@ -38,3 +40,7 @@ class Embedding(nn.Sequential):
             layers += [convolution, nn.ReLU(inplace=True)]
             in_channels = out_channels
         super().__init__(*layers[:-1])
+
+    def forward(self, feature: torch.Tensor) -> torch.Tensor:
+        """Embeds features (N, in_channels, H, W)."""
+        return super().forward(feature) if len(self) else torch.ones_like(feature[:, :1])

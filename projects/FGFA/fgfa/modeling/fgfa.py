@@ -14,6 +14,7 @@ from fgfa.errors import InputError
 from fgfa.layers import flow_warp, similarity_weights, stay_inside
 
 from .embedding import Embedding
+from .flow_loss import mean_end_point_error
 from .flow_net import build_flow_net
 from .frame_window import FrameEncoding, FrameWindow
 from .postprocess import postprocess
@@ -64,6 +65,7 @@ class FGFA(GeneralizedRCNN):
         warp_padding: str,
         feature_name: str,
         test_radius: int,
+        flow_loss_weight: float = 0.0,
         test_stride: int = 1,
         causal: bool = False,
         flow_mode: str = "pairwise",
@@ -78,6 +80,8 @@ class FGFA(GeneralizedRCNN):
             warp_padding: what lies outside of a map that is warped, "zeros" or its "border".
             feature_name: the feature of the backbone that is aggregated.
             test_radius: frames on each side of the key frame at test time, K.
+            flow_loss_weight: factor on the end-point error of the flow, where training data has
+                the exact one.
             test_stride: distance of the frames of a window from each other at test time.
             causal: leaves out the frames behind the key frame at test time.
             flow_mode: "pairwise" or "composed", see `window_flow`.
@@ -90,6 +94,7 @@ class FGFA(GeneralizedRCNN):
         self.warp_padding = warp_padding
         self.feature_name = feature_name
         self.test_radius = test_radius
+        self.flow_loss_weight = flow_loss_weight
         self.test_stride = test_stride
         self.causal = causal
         self.flow_mode = flow_mode
@@ -112,6 +117,7 @@ class FGFA(GeneralizedRCNN):
             "warp_padding": cfg.MODEL.FGFA.WARP_PADDING,
             "feature_name": feature_name,
             "test_radius": cfg.MODEL.FGFA.TEST_RADIUS,
+            "flow_loss_weight": cfg.MODEL.FLOW_NET.LOSS_WEIGHT,
             "test_stride": cfg.MODEL.FGFA.TEST_STRIDE,
             "causal": cfg.MODEL.FGFA.CAUSAL,
             "flow_mode": cfg.MODEL.FGFA.FLOW_MODE,
@@ -122,7 +128,9 @@ class FGFA(GeneralizedRCNN):
         """
         Args:
             batched_inputs: in training, for each key frame `image` (3, H, W), `neighbors`, equally
-                many such images for every key frame, and `instances`. At test time see `inference`.
+                many such images for every key frame, `instances`, and where it is known
+                `neighbor_flows`, the exact flow (2, h, w) to each neighbor, channel 0 = x, in cells
+                of 16 pixels. At test time see `inference`.
 
         Returns:
             In training the losses by name, else what `inference` returns.
@@ -130,16 +138,26 @@ class FGFA(GeneralizedRCNN):
         if not self.training:
             return self.inference(batched_inputs)
         targets = [x["instances"].to(self.device) for x in batched_inputs]
-        images, feature = self._aggregate_neighbors(batched_inputs)
+        images, feature, flow = self._aggregate_neighbors(batched_inputs)
         features = {self.feature_name: feature}
         proposals, proposal_losses = self.proposal_generator(images, features, targets)
         _, detector_losses = self.roi_heads(images, features, proposals, targets)
         if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:
             self.visualize_training(batched_inputs, proposals)
-        return {**proposal_losses, **detector_losses}
+        losses = {**proposal_losses, **detector_losses}
+        if self.flow_loss_weight > 0:
+            exact = [
+                flow
+                for x in batched_inputs
+                for flow in x.get("neighbor_flows", [None] * len(x["neighbors"]))
+            ]
+            losses["loss_flow"] = self.flow_loss_weight * mean_end_point_error(flow, exact)
+        return losses
 
-    def _aggregate_neighbors(self, batched_inputs: list[dict]) -> tuple[ImageList, torch.Tensor]:
-        """The key frames as images, and for each the weighted sum of its neighbors' features."""
+    def _aggregate_neighbors(
+        self, batched_inputs: list[dict]
+    ) -> tuple[ImageList, torch.Tensor, torch.Tensor]:
+        """The key frames as images, for each the sum of its neighbors' features, and the flow."""
         batch = len(batched_inputs)
         keys = [x["image"] for x in batched_inputs]
         neighbors = [image for x in batched_inputs for image in x["neighbors"]]
@@ -158,7 +176,7 @@ class FGFA(GeneralizedRCNN):
             )
         ]
         key_images = ImageList(images.tensor[:batch], images.image_sizes[:batch])
-        return key_images, torch.stack(summed)
+        return key_images, torch.stack(summed), flow
 
     @torch.no_grad()
     def inference(

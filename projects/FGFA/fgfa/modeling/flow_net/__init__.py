@@ -3,5 +3,6 @@
 from .flownet_s import FlowNetS
 from .raft import RAFT
 from .registry import FLOW_NET_REGISTRY, build_flow_net
+from .zero_flow import ZeroFlow
 
-__all__ = ["FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "build_flow_net"]
+__all__ = ["FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "ZeroFlow", "build_flow_net"]
