@@ -1,6 +1,7 @@
 """Turns the dict of a frame into what the model takes: images, and instances in training."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ class VideoDatasetMapper:
         image_format: str,
         train_neighbors: int = 0,
         train_radius: int = 0,
+        train_offset_weights: Sequence[float] = (),
         test_lookahead: int | None = None,
         corners_are_pixels: bool = False,
     ) -> None:
@@ -44,6 +46,7 @@ class VideoDatasetMapper:
             image_format: order of the channels, "RGB" or "BGR".
             train_neighbors: neighbors to read with a key frame in training.
             train_radius: their largest distance from the key frame, frames.
+            train_offset_weights: see `training_neighbors`.
             test_lookahead: frames behind the key frame that its window reaches to at test time;
                 None for a single-frame model.
             corners_are_pixels: both corners of a box lie in it, as in the original: in training a
@@ -54,6 +57,7 @@ class VideoDatasetMapper:
         self.image_format = image_format
         self.train_neighbors = train_neighbors
         self.train_radius = train_radius
+        self.train_offset_weights = train_offset_weights
         self.test_lookahead = test_lookahead
         self.corners_are_pixels = corners_are_pixels
 
@@ -73,6 +77,7 @@ class VideoDatasetMapper:
         if cfg.MODEL.META_ARCHITECTURE == "FGFA":
             args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
             args["train_radius"] = cfg.MODEL.FGFA.TRAIN_RADIUS
+            args["train_offset_weights"] = cfg.MODEL.FGFA.TRAIN_OFFSET_WEIGHTS
             reach = cfg.MODEL.FGFA.TEST_RADIUS * cfg.MODEL.FGFA.TEST_STRIDE
             args["test_lookahead"] = 0 if cfg.MODEL.FGFA.CAUSAL else reach
         return args
@@ -114,7 +119,7 @@ class VideoDatasetMapper:
         frame["new_frames"], _ = self._read(entering, frame)
 
     def _neighbors(self, frame: dict) -> list[int]:
-        # Detectron2 seeds numpy's global generator in every worker of a data loader.
+        # The data loader seeds numpy's global generator for every key frame.
         rng = np.random.default_rng(np.random.randint(2**31))
         return training_neighbors(
             frame["frame_index"],
@@ -122,6 +127,7 @@ class VideoDatasetMapper:
             self.train_radius,
             self.train_neighbors,
             rng,
+            self.train_offset_weights,
         )
 
     def _read(self, indices: list[int], frame: dict) -> tuple[list[torch.Tensor], T.TransformList]:
