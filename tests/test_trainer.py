@@ -54,6 +54,8 @@ def cfg(tiny_cfg: CfgNode, dataset: str) -> CfgNode:
             *("SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "SOLVER.WARMUP_ITERS", 2),
             *("SOLVER.CHECKPOINT_PERIOD", INTERRUPTED, "SEED", 1, "INPUT.COLOR_JITTER", 0.3),
             *("INPUT.MIN_SIZE_TRAIN", (64, 80), "INPUT.MAX_SIZE_TRAIN", 120),
+            # Some of the anchors, so that the model draws them.
+            *("MODEL.RPN.BATCH_SIZE_PER_IMAGE", 16),
         ]
     )
     return tiny_cfg

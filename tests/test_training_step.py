@@ -8,6 +8,7 @@ import torch
 from detectron2.utils.events import EventStorage
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 
 from fgfa.training_step import AccumulatingTrainer
 
@@ -64,6 +65,16 @@ def test_model_draws_by_seed_and_number_of_the_step():
     trainer.seed = 6
     run(trainer, 4)
     assert models[2].drawn != models[0].drawn
+
+
+def test_start_of_a_loader_takes_no_draw_of_the_model():
+    models = [Model() for _ in range(2)]
+    for model, start in zip(models, (0, 1), strict=True):
+        trainer = make_trainer(model, 4)
+        frames = torch.randn(24, 3)
+        trainer.data_loader = DataLoader(frames, batch_size=4, collate_fn=list)
+        run(trainer, 2 - start, start)
+    assert models[1].drawn == models[0].drawn[1:]
 
 
 def test_seed_is_saved_with_the_optimizer():

@@ -55,13 +55,14 @@ class AccumulatingTrainer(SimpleTrainer):
     def run_step(self) -> None:
         """Takes `batches_per_step` batches and one step of the optimizer."""
         assert self.model.training, "the model was left in evaluation mode"
+        batches = self._data_loader_iter  # a loader that starts draws a number
         seed_all_rng(mixed_seed(self.seed, self.iter, comm.get_rank()))
         self.optimizer.zero_grad()
         losses: Counter[str] = Counter()
         data_time = 0.0
         for number in range(self.batches_per_step):
             start = time.perf_counter()
-            batch = next(self._data_loader_iter)
+            batch = next(batches)
             data_time += time.perf_counter() - start
             is_last = number == self.batches_per_step - 1
             with contextlib.nullcontext() if is_last else self._without_synchronization():
