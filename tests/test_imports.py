@@ -28,10 +28,17 @@ MAY_IMPORT = {
     "layers": set(),
     "report": {"data", "drawing", "evaluation"},
     "checkpoint": set(),
-    "solver": set(),
+    "recent_metrics": set(),
+    "solver": {"model_parts"},
     "stop_signals": set(),
+    "model_parts": set(),
     "modeling": {"layers"},
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
+    "trainer": {
+        *("checkpoint", "config", "data", "evaluation", "modeling", "model_parts"),
+        *("recent_metrics", "solver", "training_step"),
+    },
+    "training_step": {"data"},
     "video_batch": {"data", "detection_json", "evaluation", "predictor", "tracking"},
 }
 MAY_IMPORT["fgfa"] = set(MAY_IMPORT)

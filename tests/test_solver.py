@@ -142,6 +142,43 @@ def test_optimizer_is_chosen_by_name(tiny_cfg: CfgNode, name: str, optimizer: ty
     assert options == [(1, lr, 0.0), (1, lr, decay), (2, 2 * lr, 0.0)]
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "MXNetSGD"])
+def test_parts_have_factors_on_their_learning_rate(tiny_cfg: CfgNode, name: str):
+    tiny_cfg.SOLVER.OPTIMIZER = name
+    tiny_cfg.SOLVER.BIAS_LR_FACTOR = 2.0
+    tiny_cfg.SOLVER.LR_FACTORS = [["a", 0.5], ["a.foo", 0.1], ["a.fo", 7.0], ["b.bn", 3.0]]
+    model = nn.ModuleDict({"a": make_module(), "b": make_module()})
+    with pytest.raises(
+        InputError, match=r"SOLVER\.LR_FACTORS names 'a\.fo', .* use a part of a, b"
+    ):
+        build_optimizer(tiny_cfg, model)
+    del tiny_cfg.SOLVER.LR_FACTORS[2]
+    groups = build_optimizer(tiny_cfg, model).param_groups
+    rates = {p: g["lr"] / tiny_cfg.SOLVER.BASE_LR for g in groups for p in g["params"]}
+    factors = {name: rates[param] for name, param in model.named_parameters()}
+    assert factors == pytest.approx(
+        {
+            **{"a.foo.weight": 0.1, "a.foo.bias": 0.2, "a.bn.weight": 0.5, "a.bn.bias": 1.0},
+            **{"b.foo.weight": 1.0, "b.foo.bias": 2.0, "b.bn.weight": 3.0, "b.bn.bias": 6.0},
+        }
+    )
+
+
+@pytest.mark.parametrize("entries", [[["foo"]], [["foo", 0]], [["foo", -1.0]], [["bn", 0.1]]])
+def test_wrong_factor_is_one_sentence(tiny_cfg: CfgNode, entries: list):
+    tiny_cfg.SOLVER.LR_FACTORS = entries
+    module = make_module()
+    module["bn"].requires_grad_(False)
+    with pytest.raises(InputError, match=r"SOLVER\.LR_FACTORS"):
+        build_optimizer(tiny_cfg, module)
+
+
+def test_gradient_is_that_of_all_images_of_a_step(tiny_cfg: CfgNode):
+    tiny_cfg.SOLVER.OPTIMIZER = "MXNetSGD"
+    tiny_cfg.SOLVER.IMS_PER_BATCH, tiny_cfg.SOLVER.GRADIENT_ACCUMULATION = 3, 4
+    assert build_optimizer(tiny_cfg, make_module()).defaults["gradient_factor"] == 12
+
+
 def test_frozen_parameters_are_left_out(tiny_cfg: CfgNode):
     tiny_cfg.SOLVER.OPTIMIZER = "MXNetSGD"
     module = make_module()

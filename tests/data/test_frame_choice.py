@@ -44,8 +44,33 @@ def test_still_is_its_own_neighbor():
 
 
 def test_more_neighbors_than_offsets():
-    with pytest.raises(InputError, match=r"4 different neighbors.*3 offsets of radius 1"):
+    with pytest.raises(InputError, match=r"4 different neighbors.*the 3 offsets of radius 1"):
         training_neighbors(5, 10, 1, 4, np.random.default_rng(0))
+
+
+def test_distances_are_drawn_by_their_weights():
+    rng = np.random.default_rng(0)
+    drawn = [training_neighbors(50, 100, 3, 1, rng, [1, 0, 4, 3])[0] - 50 for _ in range(4000)]
+    offsets, counts = np.unique(drawn, return_counts=True)
+    assert offsets.tolist() == [-3, -2, 0, 2, 3]
+    np.testing.assert_allclose(counts / 4000 * 16, [3, 4, 2, 4, 3], atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "fault"),
+    [
+        ([1, 1], "each of the 3 distances"),
+        ([1, 1, 1, 1], "each of the 3 distances"),
+        ([1, -1, 1], "a number from 0"),
+        ([1, float("nan"), 1], "a number from 0"),
+        ([1, 1, 0], "the 3 offsets"),
+        ([0, 0, 0], "the 0 offsets"),
+    ],
+)
+def test_wrong_weights_are_one_sentence(weights, fault):
+    with pytest.raises(InputError, match=rf"{fault}.*MODEL\.FGFA\.TRAIN") as caught:
+        training_neighbors(5, 10, 2, 4, np.random.default_rng(0), weights)
+    assert "TRAIN_OFFSET_WEIGHTS" in str(caught.value)
 
 
 @given(st.integers(1, 60), RADII)

@@ -1,6 +1,10 @@
 import itertools
+from collections import Counter
 
+import numpy as np
 import pytest
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from fgfa.data.imagenet_vid import register_imagenet_vid
 from fgfa.data.loaders import build_test_loader, build_train_loader
@@ -70,6 +74,107 @@ def test_train_loader_draws_batches_without_end(cfg, videos):
     assert {len(batch) for batch in batches} == {3}
     assert {frame["image_id"] for frame in frames} == set(range(1, 8))
     assert {len(frame["neighbors"]) for frame in frames} == {2}
+
+
+def contents(batches):
+    """What the model sees of batches."""
+    return [[torch.cat([x["image"], *x["neighbors"]]).tolist() for x in batch] for batch in batches]
+
+
+def first_batches(cfg, count, **options):
+    return contents(itertools.islice(build_train_loader(cfg, **options), count))
+
+
+@pytest.fixture
+def random_cfg(cfg, videos):
+    """Batches of two, with random sizes, flips, colors and neighbors."""
+    cfg.DATASETS.TRAIN = (videos,)
+    cfg.SOLVER.IMS_PER_BATCH = 2
+    cfg.INPUT.RANDOM_FLIP = "horizontal"
+    cfg.INPUT.MIN_SIZE_TRAIN = (8, 10, 12)
+    cfg.INPUT.COLOR_JITTER = 0.5
+    cfg.SEED = 3
+    return cfg
+
+
+def test_training_batches_follow_from_the_seed_with_any_number_of_workers(random_cfg):
+    expected = first_batches(random_cfg, 5)
+    for workers in (1, 2):
+        random_cfg.DATALOADER.NUM_WORKERS = workers
+        np.random.rand(workers)
+        torch.rand(workers)
+        assert first_batches(random_cfg, 5) == expected
+    assert first_batches(random_cfg, 2, first_batch=3) == expected[3:]
+    assert first_batches(random_cfg, 5, seed=4) != expected
+    random_cfg.SEED = 4
+    assert first_batches(random_cfg, 5, seed=3) == expected
+
+
+def test_training_differs_without_a_seed_and_each_time_that_a_frame_comes(random_cfg):
+    random_cfg.SEED = -1
+    random_cfg.INPUT.MIN_SIZE_TRAIN = (40,)
+    first, second = (first_batches(random_cfg, 21) for _ in range(2))
+    assert first != second
+    images = {str(image) for batch in first for image in batch}
+    assert len(images) > 30
+
+
+def test_ranks_read_different_frames_of_one_order(random_cfg, monkeypatch):
+    random_cfg.DATALOADER.ASPECT_RATIO_GROUPING = False
+    alone = [frame for batch in first_batches(random_cfg, 6) for frame in batch]
+    monkeypatch.setattr("detectron2.utils.comm.get_world_size", lambda: 2)
+    monkeypatch.setattr("detectron2.utils.comm.all_gather", lambda value: [value])
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr("detectron2.utils.comm.get_rank", lambda rank=rank: rank)
+        batches = first_batches(random_cfg, 6, seed=3)
+        assert {len(batch) for batch in batches} == {1}
+        shares.append([frame for (frame,) in batches])
+    assert shares == [alone[::2], alone[1::2]]
+    random_cfg.SOLVER.IMS_PER_BATCH = 3
+    with pytest.raises(InputError, match=r"SOLVER\.IMS_PER_BATCH is 3"):
+        build_train_loader(random_cfg)
+
+
+@pytest.fixture
+def stills_and_clip(cfg, tiny_vid):
+    """Two registered data sets of eight frames each, as those of DET and VID."""
+    names = ("stills_of_a_test", "clip_of_a_test")
+    for index in range(8):
+        tiny_vid.add_frame(f"still{index}", [DOG])
+    tiny_vid.write_list("stills", *(f"still{index} 1" for index in range(8)))
+    tiny_vid.add_clip("clip", 0, 8, [DOG])
+    tiny_vid.write_list("clip", "clip 1 0 8")
+    for name, image_set in zip(names, ("stills", "clip"), strict=True):
+        register_imagenet_vid(name, tiny_vid.root, image_set, class_names=["dog"])
+    cfg.DATASETS.TRAIN = names
+    cfg.SOLVER.IMS_PER_BATCH = 4
+    cfg.SEED = 0
+    yield names
+    for name, catalog in itertools.product(names, (DatasetCatalog, MetadataCatalog)):
+        catalog.pop(name)
+
+
+def test_data_sets_are_mixed_by_their_factors(cfg, stills_and_clip):
+    stills, clip = stills_and_clip
+    cfg.DATASETS.TRAIN_REPEAT_FACTOR = [[stills, 0.5], [clip, 2.0]]
+    with pytest.raises(InputError, match=r"TRAIN_REPEAT_FACTOR is not used by TrainingSampler"):
+        build_train_loader(cfg)
+    cfg.DATALOADER.SAMPLER_TRAIN = "WeightedTrainingSampler"
+    batches = list(itertools.islice(build_train_loader(cfg), 100))
+    lengths = Counter(frame["video_length"] for batch in batches for frame in batch)
+    assert lengths[1] == pytest.approx(400 * 0.5 / 2.5, rel=0.15)
+    assert lengths[8] == 400 - lengths[1]
+    later = itertools.islice(build_train_loader(cfg, first_batch=98), 2)
+    assert contents(later) == contents(batches[98:])
+
+
+@pytest.mark.parametrize("entry", [["nowhere", 2.0], ["clip_of_a_test"], ["clip_of_a_test", -1.0]])
+def test_wrong_factor_of_a_data_set_is_one_sentence(cfg, stills_and_clip, entry):
+    cfg.DATALOADER.SAMPLER_TRAIN = "WeightedTrainingSampler"
+    cfg.DATASETS.TRAIN_REPEAT_FACTOR = [entry]
+    with pytest.raises(InputError, match=r"DATASETS\.TRAIN_REPEAT_FACTOR has .*stills_of_a_test"):
+        build_train_loader(cfg)
 
 
 def test_train_loader_groups_by_aspect_ratio(cfg, tiny_vid, dataset_name):

@@ -54,6 +54,13 @@ def test_neighbors_follow_the_global_seed(cfg, frames):
     assert draw(0) != draw(1)
 
 
+def test_neighbors_lie_at_the_distances_of_the_config(cfg, frames):
+    cfg.MODEL.FGFA.TRAIN_RADIUS = 2
+    cfg.MODEL.FGFA.TRAIN_OFFSET_WEIGHTS = [0.0, 0.0, 1.0]
+    mapper = VideoDatasetMapper(cfg, is_train=True)
+    assert sorted(map(index_of, mapper(frames[3])["neighbors"])) == [1, 5]
+
+
 def test_file_of_a_still_is_read_once(cfg, tiny_vid, monkeypatch):
     tiny_vid.add_frame("still", [("dog", 0, (0, 0, 20, 30))])
     tiny_vid.write_list("stills", "still 1")

@@ -1,8 +1,10 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgfa.data.samplers import VideoBatchSampler, VideoInferenceSampler
+from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
 
 
 def video_ids(lengths):
@@ -51,3 +53,35 @@ def test_batches_are_full_and_of_one_video(lengths, batch_size):
         (video,) = {ids[index] for index in batch}
         is_last = batch[-1] == len(ids) - 1 or ids[batch[-1] + 1] != video
         assert len(batch) == batch_size or (is_last and len(batch) < batch_size)
+
+
+def first_batches(count, order, is_wide, batch_size, **options):
+    return list(
+        itertools.islice(TrainingBatchSampler(order, is_wide, batch_size, **options), count)
+    )
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=9),
+    st.integers(1, 4),
+    st.integers(0, 20),
+    st.data(),
+)
+def test_training_batches_are_of_one_kind_and_can_be_gone_on_from(wide, size, first, data):
+    order = data.draw(st.lists(st.integers(0, len(wide) - 1), max_size=60))
+    batches = first_batches(100, order, wide, size)
+    assert all(len(batch) == size for batch in batches)
+    assert all(len({wide[index] for index, _ in batch}) == 1 for batch in batches)
+    for kind in (False, True):
+        items = [item for batch in batches for item in batch if wide[item[0]] == kind]
+        expected = [(index, n) for n, index in enumerate(order) if wide[index] == kind]
+        assert items == expected[: len(expected) // size * size]
+    assert first_batches(100, order, wide, size, first_batch=first) == batches[first:]
+
+
+def test_numbers_of_frames_differ_between_ranks():
+    batches = [
+        first_batches(2, [5, 6, 7, 8], [False] * 9, 2, rank=rank, world_size=2) for rank in range(2)
+    ]
+    assert batches[0] == [[(5, 0), (6, 2)], [(7, 4), (8, 6)]]
+    assert batches[1] == [[(5, 1), (6, 3)], [(7, 5), (8, 7)]]

@@ -95,15 +95,6 @@ def test_training_reaches_every_part(model: FGFA):
     assert any(p.grad.abs().sum() > 0 for p in model.backbone.body.parameters() if p.requires_grad)
 
 
-def test_frozen_flow_network_is_not_trained(tiny_cfg: CfgNode):
-    tiny_cfg.MODEL.FLOW_NET.FREEZE = True
-    model = make_model(tiny_cfg)
-    sum(losses_of(model, [make_item(0)]).values()).backward()
-    assert not any(p.requires_grad for p in model.flow_net.parameters())
-    assert all(p.grad is None for p in model.flow_net.parameters())
-    assert model.embedding[0].weight.grad.abs().sum() > 0
-
-
 def test_training_sums_the_neighbors_and_compares_them_after_the_warp(model: FGFA):
     items = [make_item(0), make_item(1)]
     _, feature, _ = model._aggregate_neighbors(items)

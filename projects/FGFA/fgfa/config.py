@@ -21,6 +21,7 @@ def add_fgfa_config(cfg: CfgNode) -> None:
     _add_rfcn_head(cfg)
     _add_res5_head(cfg)
     _add_data_solver_and_test(cfg)
+    _add_training(cfg)
 
 
 def _add_aggregation(cfg: CfgNode) -> None:
@@ -40,6 +41,9 @@ def _add_aggregation(cfg: CfgNode) -> None:
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9
     # Neighbors drawn for a key frame in training (paper, section 4.2).
     cfg.MODEL.FGFA.TRAIN_NEIGHBORS = 2
+    # Relative probability of each distance 0..TRAIN_RADIUS of a neighbor, which may lie on either
+    # side; [] draws each frame equally often, as the paper does.
+    cfg.MODEL.FGFA.TRAIN_OFFSET_WEIGHTS = []
     # Output channels and kernel sizes of the embedding's convolutions (paper, section 3.4). With []
     # all frames weigh the same (table 1, method (b)).
     cfg.MODEL.FGFA.EMBEDDING_CHANNELS = [512, 512, 2048]
@@ -65,8 +69,6 @@ def _add_flow_network(cfg: CfgNode) -> None:
     # Factor on the end-point error of the flow, in cells, where training data has the exact flow
     # (INPUT.PSEUDO_CLIPS); the paper learns flow from detection alone.
     cfg.MODEL.FLOW_NET.LOSS_WEIGHT = 0.0
-    # Leaves the flow network as it is in training; the paper trains it with the rest.
-    cfg.MODEL.FLOW_NET.FREEZE = False
 
 
 def _add_backbone(cfg: CfgNode) -> None:
@@ -137,6 +139,22 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
     # Also writes the boxes before NMS, some 100 bytes each, to raw_detections.txt, from which
     # scripts/evaluate.py --seq-nms gets the same results.
     cfg.TEST.SEQ_NMS.SAVE_RAW_BOXES = False
+
+
+def _add_training(cfg: CfgNode) -> None:
+    # Parts that stay as they are in training, by how the names of their parameters begin, such as
+    # [backbone, roi_heads]; the paper trains all, but for MODEL.BACKBONE.FREEZE_AT.
+    cfg.MODEL.FROZEN_PARTS = []
+    # Factors on the learning rate of parts, such as [[flow_net, 0.1], [embedding, 2.0]]; of two
+    # that hold a parameter the longer wins.
+    cfg.SOLVER.LR_FACTORS = []
+    # Batches of SOLVER.IMS_PER_BATCH images whose losses are averaged for a step of the optimizer;
+    # SOLVER.MAX_ITER and the like count steps.
+    cfg.SOLVER.GRADIENT_ACCUMULATION = 1
+    # How often each data set of DATASETS.TRAIN is seen for once that it is listed there, such as
+    # [[imagenet_det_30classes_train, 0.5]], with DATALOADER.SAMPLER_TRAIN WeightedTrainingSampler.
+    # Detectron2 reads this key, but does not define it.
+    cfg.DATASETS.TRAIN_REPEAT_FACTOR = []
 
 
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:

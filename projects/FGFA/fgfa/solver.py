@@ -4,31 +4,37 @@ from collections.abc import Callable, Iterable
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.solver import build_optimizer as build_sgd
 from detectron2.solver import get_default_optimizer_params
 from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
 from fgfa.errors import InputError
+from fgfa.model_parts import check_parts, part_of
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer that `SOLVER.OPTIMIZER` names, over the parameters of `model` that are trained.
 
     Raises:
-        InputError: if no optimizer has that name.
+        InputError: if no optimizer has that name, or `SOLVER.LR_FACTORS` does not fit the model.
     """
     name = cfg.SOLVER.OPTIMIZER
-    if name == "SGD":
-        return build_sgd(cfg, model)
     params = get_default_optimizer_params(
         model,
         base_lr=cfg.SOLVER.BASE_LR,
         weight_decay=cfg.SOLVER.WEIGHT_DECAY,
         weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
-        bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+        lr_factor_func=_lr_factor_function(cfg, model),
     )
+    if name == "SGD":
+        return maybe_add_gradient_clipping(cfg, torch.optim.SGD)(
+            params,
+            lr=cfg.SOLVER.BASE_LR,
+            momentum=cfg.SOLVER.MOMENTUM,
+            nesterov=cfg.SOLVER.NESTEROV,
+            foreach=True,
+        )
     if name == "AdamW":
         return maybe_add_gradient_clipping(cfg, torch.optim.AdamW)(params)
     if name == "MXNetSGD":
@@ -36,9 +42,29 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
             params,
             lr=cfg.SOLVER.BASE_LR,
             momentum=cfg.SOLVER.MOMENTUM,
-            gradient_factor=cfg.SOLVER.IMS_PER_BATCH,
+            gradient_factor=cfg.SOLVER.IMS_PER_BATCH * cfg.SOLVER.GRADIENT_ACCUMULATION,
         )
     raise InputError(f"SOLVER.OPTIMIZER is {name!r}; use SGD, MXNetSGD or AdamW")
+
+
+def _lr_factor_function(cfg: CfgNode, model: nn.Module) -> Callable[[str], float]:
+    """A function that gives the factor on the learning rate of a parameter, by its name."""
+    entries = cfg.SOLVER.LR_FACTORS
+    if not all(len(entry) == 2 and entry[1] > 0 for entry in entries):
+        raise InputError(
+            f"SOLVER.LR_FACTORS is {entries}; give pairs of a part and a factor above 0, such as "
+            "[['flow_net', 0.1]] (MODEL.FROZEN_PARTS leaves a part as it is)"
+        )
+    factors = dict(entries)
+    trained = [name for name, param in model.named_parameters() if param.requires_grad]
+    check_parts(factors, trained, "SOLVER.LR_FACTORS")
+
+    def factor(name: str) -> float:
+        # Detectron2's own factor for biases would take the place of the other one.
+        of_bias = cfg.SOLVER.BIAS_LR_FACTOR if name.endswith(".bias") else 1.0
+        return of_bias * factors.get(part_of(name, factors), 1.0)
+
+    return factor
 
 
 class MXNetSGD(torch.optim.Optimizer):
@@ -67,7 +93,7 @@ class MXNetSGD(torch.optim.Optimizer):
             momentum: share of the former step that is taken again.
             weight_decay: share of a weight that is added to its gradient.
             gradient_factor: factor on gradients, not on weight decay. The loss of Detectron2 is the
-                mean over a batch, that of the original the sum: the number of images in a batch
+                mean over a step's images, that of the original the sum: the number of these images
                 makes the learning rate and weight decay those of the original.
         """
         defaults = {

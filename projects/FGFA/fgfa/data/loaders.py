@@ -2,7 +2,7 @@
 
 import itertools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from detectron2.config import CfgNode
 from detectron2.data import (
@@ -13,21 +13,70 @@ from detectron2.data import (
     get_detection_dataset_dicts,
 )
 from detectron2.data.build import trivial_batch_collator
-from torch.utils.data import DataLoader
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset
 
 from fgfa.data.mapper import VideoDatasetMapper
-from fgfa.data.samplers import VideoBatchSampler, VideoInferenceSampler
+from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
+from fgfa.data.seeding import mixed_seed, run_seed, seeded
 from fgfa.errors import InputError
 
 
-def build_train_loader(cfg: CfgNode) -> Iterable[list[dict]]:
+def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int = 0) -> DataLoader:
     """Endless shuffled batches of `cfg.DATASETS.TRAIN`, over all ranks SOLVER.IMS_PER_BATCH frames.
 
+    Batches follow from the seed alone, whatever DATALOADER.NUM_WORKERS is.
+
+    Args:
+        cfg: a config with FGFA's keys.
+        seed: of order, augmentation and neighbors, from 0; by default `run_seed`.
+        first_batch: the batch to begin with. Those before it are not read.
+
     Raises:
-        InputError: a data set is not registered or cannot be read.
+        InputError: a data set is not registered or cannot be read, or keys do not fit one another.
     """
     _check_registered(cfg.DATASETS.TRAIN)
-    return build_detection_train_loader(cfg, mapper=VideoDatasetMapper(cfg, is_train=True))
+    _check_repeat_factors(cfg)
+    seed = run_seed(cfg) if seed is None else seed
+    with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
+        parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
+    frames = parts["dataset"]
+    grouped = parts["aspect_ratio_grouping"]
+    return DataLoader(
+        SeededFrames(frames, parts["mapper"], seed),
+        batch_sampler=TrainingBatchSampler(
+            parts["sampler"],
+            [grouped and frame["width"] > frame["height"] for frame in frames],
+            _frames_per_rank(cfg),
+            first_batch=first_batch,
+        ),
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=trivial_batch_collator,
+    )
+
+
+class SeededFrames(Dataset):
+    """Frames as the model takes them, whose random choices follow from their number."""
+
+    def __init__(self, frames: list[dict], mapper: Callable[[dict], dict], seed: int) -> None:
+        """
+        Args:
+            frames: dicts of the data set.
+            mapper: makes of one what the model takes.
+            seed: of the training.
+        """
+        self._frames = DatasetFromList(frames, copy=False)
+        self._mapper = mapper
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, item: tuple[int, int]) -> dict:
+        """The frame of an index and a number, see `TrainingBatchSampler`."""
+        index, number = item
+        with seeded(mixed_seed(self._seed, number)):
+            return self._mapper(self._frames[index])
 
 
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
@@ -60,6 +109,30 @@ def _check_registered(names: Iterable[str]) -> None:
                 f"Data set '{name}' is not registered; call register_imagenet_vid or "
                 f"register_coco_vid, or use one of {', '.join(sorted(DatasetCatalog.list()))}."
             )
+
+
+def _check_repeat_factors(cfg: CfgNode) -> None:
+    factors = cfg.DATASETS.TRAIN_REPEAT_FACTOR
+    for entry in factors:
+        if len(entry) != 2 or entry[0] not in cfg.DATASETS.TRAIN or entry[1] <= 0:
+            raise InputError(
+                f"DATASETS.TRAIN_REPEAT_FACTOR has {entry}; give pairs of a data set of "
+                f"DATASETS.TRAIN ({', '.join(cfg.DATASETS.TRAIN)}) and a factor above 0"
+            )
+    if factors and not cfg.DATALOADER.SAMPLER_TRAIN.startswith("Weighted"):
+        raise InputError(
+            f"DATASETS.TRAIN_REPEAT_FACTOR is not used by {cfg.DATALOADER.SAMPLER_TRAIN}; set "
+            "DATALOADER.SAMPLER_TRAIN to WeightedTrainingSampler"
+        )
+
+
+def _frames_per_rank(cfg: CfgNode) -> int:
+    total, ranks = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
+    if total < 1 or total % ranks:
+        raise InputError(
+            f"SOLVER.IMS_PER_BATCH is {total}; set it to a multiple of the {ranks} process(es)"
+        )
+    return total // ranks
 
 
 def _check_whole_videos(name: str, frames: list[dict]) -> None:

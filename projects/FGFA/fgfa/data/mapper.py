@@ -1,6 +1,7 @@
 """Turns the dict of a frame into what the model takes: images, and instances in training."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ class VideoDatasetMapper:
         image_format: str,
         train_neighbors: int = 0,
         train_radius: int = 0,
+        train_offset_weights: Sequence[float] = (),
         test_lookahead: int | None = None,
         corners_are_pixels: bool = False,
         pseudo_clips: PseudoClips | None = None,
@@ -50,6 +52,7 @@ class VideoDatasetMapper:
             image_format: order of the channels, "RGB" or "BGR".
             train_neighbors: neighbors to read with a key frame in training.
             train_radius: their largest distance from the key frame, frames.
+            train_offset_weights: see `training_neighbors`.
             test_lookahead: frames behind the key frame that its window reaches to at test time;
                 None for a single-frame model.
             corners_are_pixels: both corners of a box lie in it, as in the original: in training a
@@ -62,6 +65,7 @@ class VideoDatasetMapper:
         self.image_format = image_format
         self.train_neighbors = train_neighbors
         self.train_radius = train_radius
+        self.train_offset_weights = train_offset_weights
         self.test_lookahead = test_lookahead
         self.corners_are_pixels = corners_are_pixels
         self.pseudo_clips = pseudo_clips
@@ -84,6 +88,7 @@ class VideoDatasetMapper:
         if cfg.MODEL.META_ARCHITECTURE == "FGFA":
             args["train_neighbors"] = cfg.MODEL.FGFA.TRAIN_NEIGHBORS
             args["train_radius"] = cfg.MODEL.FGFA.TRAIN_RADIUS
+            args["train_offset_weights"] = cfg.MODEL.FGFA.TRAIN_OFFSET_WEIGHTS
             reach = cfg.MODEL.FGFA.TEST_RADIUS * cfg.MODEL.FGFA.TEST_STRIDE
             args["test_lookahead"] = 0 if cfg.MODEL.FGFA.CAUSAL else reach
         return args
@@ -108,7 +113,8 @@ class VideoDatasetMapper:
         return frame
 
     def _add_training_inputs(self, frame: dict, annotations: list[dict]) -> None:
-        images, transforms = self._read([frame["frame_index"], *self._neighbors(frame)], frame)
+        key = frame["frame_index"]
+        images, transforms = self._read([key, *self._neighbors(key, frame["video_length"])], frame)
         frame["image"], *neighbors = images
         if neighbors:
             frame["neighbors"] = neighbors
@@ -122,12 +128,12 @@ class VideoDatasetMapper:
         objects = [a for a in annotations if not a.get("iscrowd", 0)]
         boxes = np.array([a["bbox"] for a in objects], float).reshape(-1, 4)
         radius = self.train_radius
-        draws = training_neighbors(radius, 2 * radius + 1, radius, self.train_neighbors, rng)
+        neighbors = self._neighbors(radius, 2 * radius + 1)
         clip = self.pseudo_clips.make(
             still.permute(1, 2, 0).numpy(),
             transforms.apply_box(boxes).reshape(-1, 4),
             np.array([a["category_id"] for a in objects], int),
-            [index - radius for index in draws],
+            [index - radius for index in neighbors],
             rng,
         )
         frame["image"], *neighbors = map(_to_tensor, clip.frames)
@@ -150,13 +156,14 @@ class VideoDatasetMapper:
         entering = entering_frames(frame["frame_index"], frame["video_length"], self.test_lookahead)
         frame["new_frames"], _ = self._read(entering, frame)
 
-    def _neighbors(self, frame: dict) -> list[int]:
+    def _neighbors(self, frame_index: int, length: int) -> list[int]:
         return training_neighbors(
-            frame["frame_index"],
-            frame["video_length"],
+            frame_index,
+            length,
             self.train_radius,
             self.train_neighbors,
             _global_rng(),
+            self.train_offset_weights,
         )
 
     def _read(self, indices: list[int], frame: dict) -> tuple[list[torch.Tensor], T.TransformList]:
@@ -177,7 +184,7 @@ class VideoDatasetMapper:
 
 
 def _global_rng() -> np.random.Generator:
-    # Detectron2 seeds numpy's global generator in every worker of a data loader.
+    # The data loader seeds numpy's global generator for every key frame.
     return np.random.default_rng(np.random.randint(2**31))
 
 

@@ -1,7 +1,7 @@
-"""Samplers that keep videos whole."""
+"""Samplers: whole videos for tests, and batches that can be gone on from for training."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from detectron2.utils import comm
 from torch.utils.data import Sampler
@@ -65,6 +65,54 @@ class VideoBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         return len(self._batches)
+
+
+class TrainingBatchSampler(Sampler[list[tuple[int, int]]]):
+    """Endless batches, of frames that are wide or of frames that are not.
+
+    An item of a batch is a frame's index and its number in the training, which no other frame of
+    any rank has.
+    """
+
+    def __init__(
+        self,
+        order: Iterable[int],
+        is_wide: Sequence[bool],
+        batch_size: int,
+        *,
+        first_batch: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        """
+        Args:
+            order: indices of frames for this rank, the same at each iteration, such as a training
+                sampler of Detectron2 with a seed.
+            is_wide: for each frame of the data set, whether it only goes with the wide ones.
+            batch_size: frames in a batch of this rank.
+            first_batch: the batch to begin with; those before it are left out.
+            rank: this process; Detectron2's by default.
+            world_size: number of processes; Detectron2's by default.
+        """
+        self._order = order
+        self._is_wide = is_wide
+        self._batch_size = batch_size
+        self._first_batch = first_batch
+        self._rank = comm.get_rank() if rank is None else rank
+        self._world_size = comm.get_world_size() if world_size is None else world_size
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return itertools.islice(self._all_batches(), self._first_batch, None)
+
+    def _all_batches(self) -> Iterator[list[tuple[int, int]]]:
+        waiting: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+        numbers = itertools.count(self._rank, self._world_size)
+        for item in zip(self._order, numbers, strict=False):
+            batch = waiting[self._is_wide[item[0]]]
+            batch.append(item)
+            if len(batch) == self._batch_size:
+                yield batch.copy()
+                batch.clear()
 
 
 def _batches_of(indices: Sequence[int], size: int) -> Iterator[list[int]]:

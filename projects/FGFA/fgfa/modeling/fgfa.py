@@ -60,7 +60,6 @@ class FGFA(GeneralizedRCNN):
         self,
         *,
         flow_net: nn.Module,
-        freeze_flow_net: bool,
         embedding: nn.Module,
         warp_padding: str,
         feature_name: str,
@@ -75,7 +74,6 @@ class FGFA(GeneralizedRCNN):
         """
         Args:
             flow_net: see `FLOW_NET_REGISTRY`.
-            freeze_flow_net: leaves the flow network as it is in training.
             embedding: maps a feature (N, C, H, W) to an embedding (N, E, H, W).
             warp_padding: what lies outside of a map that is warped, "zeros" or its "border".
             feature_name: the feature of the backbone that is aggregated.
@@ -89,7 +87,7 @@ class FGFA(GeneralizedRCNN):
             **kwargs: arguments of Detectron2's `GeneralizedRCNN`.
         """
         super().__init__(**kwargs)
-        self.flow_net = flow_net.requires_grad_(not freeze_flow_net)
+        self.flow_net = flow_net
         self.embedding = embedding
         self.warp_padding = warp_padding
         self.feature_name = feature_name
@@ -110,7 +108,6 @@ class FGFA(GeneralizedRCNN):
         channels = args["backbone"].output_shape()[feature_name].channels
         return args | {
             "flow_net": build_flow_net(cfg),
-            "freeze_flow_net": cfg.MODEL.FLOW_NET.FREEZE,
             "embedding": Embedding(
                 channels, cfg.MODEL.FGFA.EMBEDDING_CHANNELS, cfg.MODEL.FGFA.EMBEDDING_KERNELS
             ),
