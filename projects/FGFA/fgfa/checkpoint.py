@@ -10,6 +10,7 @@ from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
+from fgfa import model_zoo
 from fgfa.errors import InputError
 from fgfa.files import atomic_write
 
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 _FLOW_PREFIX = "flow_net."
 # Backbones of Detectron2's model zoo that were trained on BGR images.
 _BGR_BACKBONES = "ImageNetPretrained/MSRA/"
-_REMOTE = ("http://", "https://", "detectron2://", "catalog://")
+# Names that PathManager finds a file for, or says why not.
+_NAMES = ("http://", "https://", "detectron2://", "catalog://", model_zoo.PREFIX)
 
 
 class _Checkpointer(DetectionCheckpointer):
@@ -34,7 +36,7 @@ class _Checkpointer(DetectionCheckpointer):
             InputError: where the file is missing, broken, or does not fit the model.
         """
         self._path = path
-        if path and not path.startswith(_REMOTE) and not PathManager.isfile(path.partition("?")[0]):
+        if path and not path.startswith(_NAMES) and not PathManager.isfile(path.partition("?")[0]):
             raise InputError(f"checkpoint {path} ({self.KEY}) does not exist; check the path")
         try:
             return super().load(path, checkpointables)
@@ -55,11 +57,20 @@ class _Checkpointer(DetectionCheckpointer):
 
 
 class _FlowNetCheckpointer(_Checkpointer):
-    """Loads a flow network as a whole: a part that stayed random would spoil its flow unseen."""
+    """Loads a flow network, or that of a whole model, as a whole.
+
+    A part that stayed random would spoil its flow unseen.
+    """
 
     KEY = "MODEL.FLOW_NET.WEIGHTS"
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        of_whole_model = {
+            key.removeprefix(_FLOW_PREFIX): value
+            for key, value in checkpoint["model"].items()
+            if key.startswith(_FLOW_PREFIX)
+        }
+        checkpoint["model"] = of_whole_model or checkpoint["model"]
         incompatible = super()._load_model(checkpoint)
         if incompatible.missing_keys:
             raise InputError(
