@@ -44,7 +44,7 @@ class Figures:
         pairs = {f"{title} − {single}": (title, single) for title in others}
         pairs[f"{FGFA.title} − {AVERAGE.title}"] = FGFA.title, AVERAGE.title
         pairs |= {
-            f"{title} − {single}, both{SEQ_NMS}": (title + SEQ_NMS, single + SEQ_NMS)
+            f"{title} − {single}, both with Seq-NMS": (title + SEQ_NMS, single + SEQ_NMS)
             for title in others
         }
         pairs |= {f"Seq-NMS on {row.title}": (row.title + SEQ_NMS, row.title) for row in ROWS}

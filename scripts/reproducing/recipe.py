@@ -120,7 +120,8 @@ class Recipe:
             *("--output", str(weights)),
             *("--width", str(self.cfg.MODEL.FLOW_NET.WIDTH), *self.video_set.flow),
             *(() if iterations is None else ("--iterations", str(iterations))),
-            *("--seed", str(seed if own else self.settings.seeds[0])),
+            # That of all seeds is the same whichever of them are run.
+            *("--seed", str(seed if own else self.video_set.seeds[0])),
         )
         name = f"seed {seed}: training the flow network" if own else "training the flow network"
         resume = functools.partial(_flow_options, ROOT / weights)

@@ -115,7 +115,7 @@ class Scorer:
 
 
 def after_nms(detections: Detections, nms_iou: float, detections_per_image: int) -> Detections:
-    """What the R-CNN head of Detectron2 leaves of boxes before NMS, in pixels of the frame.
+    """What Detectron2's R-CNN head leaves of boxes before NMS, but for boxes of equal scores.
 
     Args:
         detections: of any frames.

@@ -158,7 +158,7 @@ class Step:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def _write_stamp(self, seconds: float, finished: str | None = None) -> None:
-        stamp = {**self._made_from(), "seconds": round(seconds, 1), "finished": finished}
+        stamp = {**self._made_from(), "seconds": round(seconds, 3), "finished": finished}
         with atomic_write(ROOT / self.folder / _STAMP) as path:
             path.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
 

@@ -102,8 +102,8 @@ def _ap_cells(scores: BySeed, figures: Figures) -> list[str]:
         f" ({low:.1f} to {high:.1f})" if len(scores) > 1 and not np.isnan(low) else ""
         for low, high in zip(by_seed.min(axis=0), by_seed.max(axis=0), strict=True)
     ]
-    missing = len(figures.seeds) - len(scores)
-    spans[0] += f", {missing} seeds missing" if missing else ""
+    if len(scores) < len(figures.seeds):
+        spans[0] += f", {len(scores)} of {len(figures.seeds)} seeds"
     return [_number(mean) + span for mean, span in zip(means, spans, strict=True)]
 
 
