@@ -1,0 +1,1 @@
+"""The parts of `scripts/reproduce.py`: steps, the recipe of a table, scores, speed, and reports."""

@@ -1,0 +1,70 @@
+"""The figures of a table as a picture."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fgfa.report.plots import MODEL_COLORS, model_color
+from reproducing.figures import SEQ_NMS, Figures
+from reproducing.scores import mean_over_seeds
+
+_STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+}
+
+
+def save_plot(path: Path, title: str, figures: Figures) -> None:
+    """Draws AP50 of the rows by speed, with intervals, and AP50 over the radius of the window."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        _draw_rows(left, figures)
+        _draw_radii(right, figures)
+        figure.suptitle(title)
+        figure.savefig(path, dpi=150)
+
+
+def _draw_rows(axes: Axes, figures: Figures) -> None:
+    """Filled marks are rows, empty ones the same with Seq-NMS."""
+    places = np.arange(len(figures.motions))
+    titles = list(figures.rows)
+    for i, (title, scores) in enumerate(figures.rows.items()):
+        if not scores:
+            continue
+        value, low, high = mean_over_seeds(scores).estimate()
+        axes.errorbar(
+            places + 0.8 * ((i + 0.5) / len(titles) - 0.5),
+            value,
+            np.nan_to_num(np.stack([value - low, high - value])).clip(min=0),
+            fmt="o",
+            ms=4,
+            capsize=2,
+            color=model_color(i // 2),
+            markerfacecolor="white" if title.endswith(SEQ_NMS) else None,
+            label=title,
+        )
+    axes.set(xticks=places, xticklabels=figures.motions, ylabel="AP50", title="by speed")
+    axes.grid(axis="x", visible=False)
+    if axes.has_data():
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def _draw_radii(axes: Axes, figures: Figures) -> None:
+    done = {radius: mean_over_seeds(s).ap for radius, s in figures.radii.items() if s}
+    if done:
+        frames = [2 * radius + 1 for radius in done]
+        for motion, values, color in zip(
+            figures.motions, np.stack(list(done.values())).T, MODEL_COLORS, strict=False
+        ):
+            axes.plot(frames, values, "o-", ms=4, color=color, label=motion)
+        axes.set_xticks(frames)
+        axes.legend(fontsize=7, frameon=False)
+    axes.set(xlabel="frames in the window", ylabel="AP50", title="FGFA")
