@@ -39,12 +39,10 @@ class Row:
 
 _FROZEN = '["backbone", "proposal_generator", "roi_heads", "flow_net"]'
 SINGLE_FRAME = Row("single_frame", "single frame", ("MODEL.META_ARCHITECTURE", "GeneralizedRCNN"))
-AVERAGE = Row(
-    "average",
-    "average, no flow",
-    ("MODEL.FGFA.WARP", "False", "MODEL.FGFA.WEIGHTS", "equal"),
-)
-ADAPTIVE = Row("adaptive", "adaptive weights, no flow", ("MODEL.FGFA.WARP", "False"))
+_NO_FLOW = ("MODEL.FLOW_NET.NAME", "ZeroFlow")
+_EQUAL_WEIGHTS = ("MODEL.FGFA.EMBEDDING_CHANNELS", "[]", "MODEL.FGFA.EMBEDDING_KERNELS", "[]")
+AVERAGE = Row("average", "average, no flow", (*_NO_FLOW, *_EQUAL_WEIGHTS))
+ADAPTIVE = Row("adaptive", "adaptive weights, no flow", _NO_FLOW)
 FGFA = Row("fgfa", "FGFA")
 NOT_END_TO_END = Row(
     "not_end_to_end",

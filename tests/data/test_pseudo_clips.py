@@ -76,7 +76,7 @@ def test_boxes_follow_the_objects():
 def test_frames_show_all_of_the_still_or_a_part():
     widths = np.array([np.diff(make(seed, times=()).boxes[0, [0, 2]])[0] for seed in range(40)])
     assert widths.min() > 40 / MARGIN - 1
-    assert widths.max() > 40 * 1.15
+    assert 42 < widths.max() < 47
 
 
 def test_cutouts_are_annotated_where_they_are_seen():
@@ -101,7 +101,7 @@ def test_cutouts_are_as_many_as_allowed():
 def test_hidden_objects_are_not_annotated():
     annotated = {True: 0, False: 0}
     for seed in range(120):
-        clip = make(seed, times=(), cutouts=GreenSquares(), most_cutouts=6)
+        clip = make(seed, times=(), cutouts=GreenSquares(), most_cutouts=15)
         _, pixels = extent(clip.frames[0], RED)
         share = pixels / 1024  # of the square at its smallest
         if share < 0.1 or share > 0.6:

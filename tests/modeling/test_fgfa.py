@@ -26,7 +26,7 @@ def model(tiny_cfg: CfgNode) -> FGFA:
 def make_model(cfg: CfgNode) -> nn.Module:
     torch.manual_seed(0)
     model = build_model(cfg)
-    if hasattr(model, "flow_net"):
+    if cfg.MODEL.META_ARCHITECTURE == "FGFA" and cfg.MODEL.FLOW_NET.NAME == "FlowNetS":
         # A new FlowNetS predicts no motion; this one predicts about a cell.
         nn.init.normal_(model.flow_net.predict_flow2.weight, std=0.5)
         nn.init.constant_(model.flow_net.predict_flow2.bias, 0.2)
