@@ -16,8 +16,6 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from detectron2.config import get_cfg
@@ -32,7 +30,7 @@ from fgfa.config import add_fgfa_config
 from fgfa.data.flow_pairs import SyntheticFlowPairs
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
-from fgfa.modeling.flow_net import build_flow_net
+from fgfa.modeling.flow_net import DIS, ZeroFlow, build_flow_net
 
 CELL = 16  # pixels along each side of a feature cell
 HELD_OUT_EVERY = 10
@@ -162,7 +160,7 @@ def train(net: nn.Module, stills: Sequence[str], args: argparse.Namespace) -> No
 
 def normalized(net: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Key frames and neighbors of a batch, (N, 3, H, W), as the network takes them."""
-    device = next(net.parameters()).device
+    device = next(iter(net.parameters()), batch["key"]).device
     key, neighbor = (net.normalize(batch[name].to(device).float()) for name in ("key", "neighbor"))
     return key, neighbor
 
@@ -218,7 +216,11 @@ def evaluate(
         the error against the exact flow's average over each cell, in cells; and the latter for
         small, medium and large motion (SPEEDS).
     """
-    methods: dict[str, CellFlow] = {"zero": zero_flow, "DIS": dis_flow, args.net: network_flow(net)}
+    methods: dict[str, CellFlow] = {
+        "zero": network_flow(ZeroFlow()),
+        "DIS": network_flow(DIS()),
+        args.net: network_flow(net),
+    }
     pairs = SyntheticFlowPairs(
         stills[::HELD_OUT_EVERY], length=args.eval_pairs, size=tuple(args.size), seed=2**31
     )
@@ -252,23 +254,6 @@ def summarize(
         for name, (low, high) in SPEEDS.items()
     }
     return {"px": pixel_error.mean().item(), "cells": cell_error.mean().item(), **by_speed}
-
-
-def zero_flow(key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
-    height, width = (-(-length // CELL) for length in key.shape[-2:])
-    return torch.zeros(len(key), 2, height, width)
-
-
-def dis_flow(key: torch.Tensor, neighbor: torch.Tensor) -> torch.Tensor:
-    """Dense inverse search (Kroeger et al., ECCV 2016), averaged over cells."""
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    gray = [
-        [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images.permute(0, 2, 3, 1).numpy()]
-        for images in (key, neighbor)
-    ]
-    flow = np.stack([dis.calc(*pair, None) for pair in zip(*gray, strict=True)])
-    flow = torch.from_numpy(flow).permute(0, 3, 1, 2)
-    return F.avg_pool2d(flow, CELL, ceil_mode=True) / CELL
 
 
 def network_flow(net: nn.Module) -> CellFlow:

@@ -141,19 +141,6 @@ def test_error_of_zero_flow_is_the_speed(script):
     torch.testing.assert_close(errors, torch.full((1, 5, 5), 5.0))
 
 
-def test_dis_flow_is_in_cells(script):
-    rng = np.random.default_rng(0)
-    wide = cv2.GaussianBlur(rng.integers(0, 256, (96, 160, 3)).astype(np.float32), (0, 0), 3)
-    wide = np.uint8(np.clip(128 + 8 * (wide - 128), 0, 255))
-    key, neighbor = (
-        torch.from_numpy(wide[:, x : x + 128].copy()).permute(2, 0, 1)[None] for x in (0, 8)
-    )
-    flow = script.dis_flow(key, neighbor)
-    assert flow.shape == (1, 2, 6, 8)
-    assert flow[0, 0, 1:-1, 2:-1].mean().item() == pytest.approx(-0.5, abs=0.05)
-    assert flow[0, 1].mean().item() == pytest.approx(0, abs=0.05)
-
-
 def test_training_learns_motion(script, stills, tmp_path):
     """A network that only sees pairs of one motion finds it."""
     net = FlowNetS(width=0.05)

@@ -54,8 +54,8 @@ def _add_aggregation(cfg: CfgNode) -> None:
 
 def _add_flow_network(cfg: CfgNode) -> None:
     cfg.MODEL.FLOW_NET = CfgNode()
-    # A name in FLOW_NET_REGISTRY: "FlowNetS", "RAFT", or "ZeroFlow" to aggregate features where
-    # they lie (table 1, methods (b) and (c)).
+    # A name in FLOW_NET_REGISTRY: "FlowNetS"; "RAFT" of torchvision; "DIS" of OpenCV, which has no
+    # weights; or "ZeroFlow" to aggregate features where they lie (table 1, methods (b) and (c)).
     cfg.MODEL.FLOW_NET.NAME = "FlowNetS"
     # Checkpoint of the pretrained flow network; not needed where MODEL.WEIGHTS holds one.
     cfg.MODEL.FLOW_NET.WEIGHTS = ""

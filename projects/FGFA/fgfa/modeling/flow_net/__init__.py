@@ -1,8 +1,9 @@
 """Flow networks: where each cell of the key frame's feature map is found in a neighbor's."""
 
+from .dis import DIS
 from .flownet_s import FlowNetS
 from .raft import RAFT
 from .registry import FLOW_NET_REGISTRY, build_flow_net
 from .zero_flow import ZeroFlow
 
-__all__ = ["FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "ZeroFlow", "build_flow_net"]
+__all__ = ["DIS", "FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "ZeroFlow", "build_flow_net"]

@@ -1,0 +1,51 @@
+"""Flow by OpenCV, without weights: more exact than a small FlowNetS, on the CPU only."""
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from detectron2.config import CfgNode, configurable
+
+from .registry import FLOW_NET_REGISTRY, FlowNet
+
+CELL = 16  # pixels along each side of a feature cell
+_LUMA = (0.299, 0.587, 0.114)  # of R, G and B, ITU-R BT.601
+
+
+@FLOW_NET_REGISTRY.register()
+class DIS(FlowNet):
+    """Dense inverse search (Kroeger et al., ECCV 2016), averaged over each feature cell.
+
+    Nothing in it is learned, and no gradient goes through it.
+    """
+
+    @configurable
+    def __init__(self) -> None:
+        super().__init__()
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        return {}
+
+    def normalize(self, image: torch.Tensor) -> torch.Tensor:
+        """Leaves an image as it is, but for its type: (..., H, W) float."""
+        return image.float()
+
+    def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
+        """One flow, see `FlowNet.predictions`."""
+        return [self(self.as_key(key), self.as_neighbor(neighbor))]
+
+    def as_key(self, image: torch.Tensor) -> torch.Tensor:
+        """Gray images (N, H, W) uint8 of RGB images (N, 3, H, W)."""
+        luma = image.new_tensor(_LUMA).view(3, 1, 1)
+        return (image * luma).sum(dim=1).round().clamp(0, 255).byte()
+
+    as_neighbor = as_key
+
+    def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+        """Flow from key frames to their neighbors, see `FlowNet.forward`."""
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        pairs = zip(keys.cpu().numpy(), neighbors.cpu().numpy(), strict=True)
+        flow = np.stack([dis.calc(key, neighbor, None) for key, neighbor in pairs])
+        flow = torch.from_numpy(flow).permute(0, 3, 1, 2).to(keys.device)
+        return F.avg_pool2d(flow, CELL, ceil_mode=True) / CELL
