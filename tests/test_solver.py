@@ -164,13 +164,19 @@ def test_parts_have_factors_on_their_learning_rate(tiny_cfg: CfgNode, name: str)
     )
 
 
-@pytest.mark.parametrize("entries", [[["foo"]], [["foo", 0]], [["foo", -1.0]], [["bn", 0.1]]])
+@pytest.mark.parametrize("entries", [[["foo"]], [["foo", 0]], [["foo", -1.0]], [["fo", 0.1]]])
 def test_wrong_factor_is_one_sentence(tiny_cfg: CfgNode, entries: list):
     tiny_cfg.SOLVER.LR_FACTORS = entries
+    with pytest.raises(InputError, match=r"SOLVER\.LR_FACTORS"):
+        build_optimizer(tiny_cfg, make_module())
+
+
+def test_factors_may_name_what_is_frozen(tiny_cfg: CfgNode):
+    tiny_cfg.SOLVER.LR_FACTORS = [["bn", 0.1]]
     module = make_module()
     module["bn"].requires_grad_(False)
-    with pytest.raises(InputError, match=r"SOLVER\.LR_FACTORS"):
-        build_optimizer(tiny_cfg, module)
+    groups = build_optimizer(tiny_cfg, module).param_groups
+    assert {group["lr"] for group in groups} == {tiny_cfg.SOLVER.BASE_LR}
 
 
 def test_gradient_is_that_of_all_images_of_a_step(tiny_cfg: CfgNode):

@@ -33,7 +33,7 @@ def check_parts(parts: Iterable[str], names: Sequence[str], key: str) -> None:
         if not any(part_of(name, [part]) for name in names):
             known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             raise InputError(
-                f"{key} names '{part}', which holds no parameter to train; use a part of {known}"
+                f"{key} names '{part}', which holds no parameter; use a part of {known}"
             )
 
 

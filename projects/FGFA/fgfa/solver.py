@@ -56,8 +56,8 @@ def _lr_factor_function(cfg: CfgNode, model: nn.Module) -> Callable[[str], float
             "[['flow_net', 0.1]] (MODEL.FROZEN_PARTS leaves a part as it is)"
         )
     factors = dict(entries)
-    trained = [name for name, param in model.named_parameters() if param.requires_grad]
-    check_parts(factors, trained, "SOLVER.LR_FACTORS")
+    # A part may be frozen: configs share their factors with those that freeze more.
+    check_parts(factors, [name for name, _ in model.named_parameters()], "SOLVER.LR_FACTORS")
 
     def factor(name: str) -> float:
         # Detectron2's own factor for biases would take the place of the other one.
