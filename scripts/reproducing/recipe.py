@@ -44,13 +44,14 @@ _EQUAL_WEIGHTS = ("MODEL.FGFA.EMBEDDING_CHANNELS", "[]", "MODEL.FGFA.EMBEDDING_K
 AVERAGE = Row("average", "average, no flow", (*_NO_FLOW, *_EQUAL_WEIGHTS))
 ADAPTIVE = Row("adaptive", "adaptive weights, no flow", _NO_FLOW)
 FGFA = Row("fgfa", "FGFA")
+DIS_FLOW = Row("dis_flow", "FGFA, flow by DIS", ("MODEL.FLOW_NET.NAME", "DIS"))
 NOT_END_TO_END = Row(
     "not_end_to_end",
     "FGFA, not end-to-end",
     ("MODEL.FROZEN_PARTS", _FROZEN),  # only the embedding learns
     starts_from=SINGLE_FRAME.name,
 )
-ROWS = (SINGLE_FRAME, AVERAGE, ADAPTIVE, FGFA, NOT_END_TO_END)
+ROWS = (SINGLE_FRAME, AVERAGE, ADAPTIVE, FGFA, NOT_END_TO_END, DIS_FLOW)
 RADII = (0, 1, 2, 4, 6, 9)  # paper, table 3
 
 RAW_BOXES = ("TEST.SEQ_NMS.ENABLED", "True", "TEST.SEQ_NMS.SAVE_RAW_BOXES", "True")
