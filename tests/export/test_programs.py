@@ -155,3 +155,9 @@ def test_composed_flow_is_refused(cfg: CfgNode) -> None:
     cfg.MODEL.FGFA.FLOW_MODE = "composed"
     with pytest.raises(InputError, match="FLOW_MODE composed cannot be exported"):
         ExportPlan.from_config(cfg, SIZE)
+
+
+def test_flow_by_opencv_is_refused(cfg: CfgNode) -> None:
+    cfg.MODEL.FLOW_NET.NAME = "DIS"
+    with pytest.raises(InputError, match="NAME DIS cannot be exported"):
+        ExportPlan.from_config(cfg, SIZE)

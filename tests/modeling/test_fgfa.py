@@ -202,6 +202,18 @@ def test_windows_are_those_of_the_config(tiny_cfg: CfgNode, options: list, offse
         assert_same(result["instances"], expected)
 
 
+@pytest.mark.parametrize("name", ["DIS", "ZeroFlow"])
+def test_flow_without_weights_is_that_of_whole_windows(tiny_cfg: CfgNode, name: str):
+    tiny_cfg.MODEL.FLOW_NET.NAME = name
+    model = make_model(tiny_cfg).eval()
+    frames = make_frames(5)
+    for key, item in enumerate(make_inputs(frames)):
+        (result,) = model([item])
+        assert_same(result["instances"], detect_from_scratch(model, frames, key))
+    losses = losses_of(model, [make_item(0), make_item(1)])
+    assert all(loss.isfinite() for loss in losses.values())
+
+
 def test_composed_flow_sees_two_pairs_a_frame(tiny_cfg: CfgNode):
     tiny_cfg.MODEL.FGFA.FLOW_MODE = "composed"
     model = make_model(tiny_cfg).eval()

@@ -37,12 +37,18 @@ class ExportPlan:
         """The plan for frames of (height, width), resized as in evaluation.
 
         Raises:
-            InputError: if flow is composed, from steps that a window alone does not have.
+            InputError: if flow is composed, from steps that a window alone does not have, or comes
+                from OpenCV.
         """
         fgfa = cfg.MODEL.FGFA
         if fgfa.FLOW_MODE != "pairwise":
             raise InputError(
                 f"MODEL.FGFA.FLOW_MODE {fgfa.FLOW_MODE} cannot be exported; set it to pairwise"
+            )
+        if cfg.MODEL.META_ARCHITECTURE == "FGFA" and cfg.MODEL.FLOW_NET.NAME == "DIS":
+            raise InputError(
+                "MODEL.FLOW_NET.NAME DIS cannot be exported, since OpenCV computes it; train with "
+                "FlowNetS to export"
             )
         resized = to_input(np.zeros((*frame_size, 3), np.uint8), cfg)
         return cls(

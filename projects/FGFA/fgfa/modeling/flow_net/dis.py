@@ -36,16 +36,16 @@ class DIS(FlowNet):
         return [self(self.as_key(key), self.as_neighbor(neighbor))]
 
     def as_key(self, image: torch.Tensor) -> torch.Tensor:
-        """Gray images (N, H, W) uint8 of RGB images (N, 3, H, W)."""
+        """Gray images (N, 1, H, W) uint8 of RGB images (N, 3, H, W)."""
         luma = image.new_tensor(_LUMA).view(3, 1, 1)
-        return (image * luma).sum(dim=1).round().clamp(0, 255).byte()
+        return (image * luma).sum(dim=1, keepdim=True).round().clamp(0, 255).byte()
 
     as_neighbor = as_key
 
     def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Flow from key frames to their neighbors, see `FlowNet.forward`."""
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        pairs = zip(keys.cpu().numpy(), neighbors.cpu().numpy(), strict=True)
+        pairs = zip(keys[:, 0].cpu().numpy(), neighbors[:, 0].cpu().numpy(), strict=True)
         flow = np.stack([dis.calc(key, neighbor, None) for key, neighbor in pairs])
         flow = torch.from_numpy(flow).permute(0, 3, 1, 2).to(keys.device)
         return F.avg_pool2d(flow, CELL, ceil_mode=True) / CELL
