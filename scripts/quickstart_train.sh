@@ -65,10 +65,10 @@ step "pretraining the flow network on its frames" \
     python scripts/pretrain_flow.py --images moving_shapes_train --output "$output/flow.pth" --width 0.25 \
     --size 96 144 --iterations 1200 --lr 1e-3
 step "training and evaluating the single-frame detector (log: $output/rfcn/log.txt)" \
-    with_progress_only python projects/FGFA/train_net.py --config-file "$configs/rfcn.yaml" OUTPUT_DIR "$output/rfcn"
+    with_progress_only python projects/FGFA/train_net.py --config-file "$configs/rfcn.yaml" SEED 1 OUTPUT_DIR "$output/rfcn"
 step "training and evaluating FGFA from it (log: $output/fgfa/log.txt)" \
     with_progress_only python projects/FGFA/train_net.py --config-file "$configs/fgfa.yaml" \
-    MODEL.WEIGHTS "$output/rfcn/model_final.pth" MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" OUTPUT_DIR "$output/fgfa"
+    MODEL.WEIGHTS "$output/rfcn/model_final.pth" MODEL.FLOW_NET.WEIGHTS "$output/flow.pth" SEED 1 OUTPUT_DIR "$output/fgfa"
 step "detecting in a validation video" \
     python projects/FGFA/demo.py --config-file "$configs/fgfa.yaml" --input "$(first_validation_video)/*.JPEG" \
     --output "$output/detections.mp4" --confidence-threshold 0.3 --opts MODEL.WEIGHTS "$output/fgfa/model_final.pth"
