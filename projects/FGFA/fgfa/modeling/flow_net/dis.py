@@ -4,32 +4,19 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.config import CfgNode, configurable
 
-from .registry import FLOW_NET_REGISTRY, FlowNet
+from .registry import FLOW_NET_REGISTRY
+from .unlearned import CELL, UnlearnedFlow
 
-CELL = 16  # pixels along each side of a feature cell
 _LUMA = (0.299, 0.587, 0.114)  # of R, G and B, ITU-R BT.601
 
 
 @FLOW_NET_REGISTRY.register()
-class DIS(FlowNet):
+class DIS(UnlearnedFlow):
     """Dense inverse search (Kroeger et al., ECCV 2016), averaged over each feature cell.
 
     Nothing in it is learned, and no gradient goes through it.
     """
-
-    @configurable
-    def __init__(self) -> None:
-        super().__init__()
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode) -> dict:
-        return {}
-
-    def normalize(self, image: torch.Tensor) -> torch.Tensor:
-        """Leaves an image as it is, but for its type: (..., H, W) float."""
-        return image.float()
 
     def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
         """One flow, see `FlowNet.predictions`."""
