@@ -2,7 +2,7 @@
 r"""Exports a trained FGFA as two programs for one size of frames, and checks them against it.
 
     python scripts/export_model.py --output exported --size 720 1280 --formats torch onnx \
-        --config-file configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml \
+        --config-file configs/vid_mini/fgfa_flownet_s_rfcn_efficientnet_lite0.yaml \
         --opts MODEL.WEIGHTS model.pth
 
 DIR gets frame.pt2, which runs once a frame, window.pt2, which runs once a key frame on what the

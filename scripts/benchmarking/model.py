@@ -3,7 +3,7 @@ r"""FGFA inference a frame, part by part, against the plain path and the machine
     python scripts/benchmark.py model
     python scripts/benchmark.py model --size 562 1000 281 500 --radius 3 9 --frames 40
     python scripts/benchmark.py model --size 320 569 \
-        --config-file configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml \
+        --config-file configs/vid_mini/fgfa_flownet_s_rfcn_efficientnet_lite0.yaml \
         --opts MODEL.FGFA.FLOW_MODE composed
 
 A frame is one that a stream brings when its window is full: it is taken in, and its key frame is
