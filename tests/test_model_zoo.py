@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 
-from fgfa import model_zoo
+from fgfa import load_config, model_zoo
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.errors import InputError
 from fgfa.video_batch.settings import settings_of
@@ -122,3 +123,16 @@ def test_installed_package_has_the_checkpoints(tmp_path: Path) -> None:
     )
     files = {path.name for path in (tmp_path / "built" / "fgfa").rglob("*.*")}
     assert files == {"__init__.py", "tiny.pth", "tiny.md"}
+
+
+def test_checkpoints_of_the_package_fit_their_configs() -> None:
+    for name in model_zoo.names():
+        path = model_zoo.find_checkpoint(name)
+        config = re.search(r"configs/\S+\.yaml", path.with_suffix(".md").read_text())[0]
+        cfg = load_config(str(ROOT / config), ["MODEL.EFFICIENTNET_LITE.PRETRAINED", False])
+        model = build_model(cfg)
+        FGFACheckpointer(model, cfg).load(name)
+        weights = torch.load(path, weights_only=True)["model"]
+        assert weights.keys() == model.state_dict().keys()
+        for key, value in model.state_dict().items():
+            assert torch.equal(value.cpu(), weights[key].to(value.dtype)), key

@@ -59,7 +59,9 @@ def _summary(release: Release) -> str:
     model = release.cfg.MODEL
     is_fgfa = model.META_ARCHITECTURE == "FGFA"
     frames = f"{2 * model.FGFA.TEST_RADIUS + 1} frames around it" if is_fgfa else "frame alone"
-    flow_net = f", flow network {model.FLOW_NET.NAME} of width {model.FLOW_NET.WIDTH:g}"
+    flow_net = f", flow by {model.FLOW_NET.NAME}"
+    if model.FLOW_NET.NAME == "FlowNetS":
+        flow_net += f" of width {model.FLOW_NET.WIDTH:g}"
     counts = _millions(release.weights)
     parts = ", ".join(f"{part} {count:.2f}" for part, count in counts.items())
     return f"""# {release.name}
