@@ -30,9 +30,8 @@ from fgfa.config import add_fgfa_config
 from fgfa.data.flow_pairs import SyntheticFlowPairs
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
-from fgfa.modeling.flow_net import DIS, ZeroFlow, build_flow_net
+from fgfa.modeling.flow_net import CELL, DIS, ZeroFlow, build_flow_net
 
-CELL = 16  # pixels along each side of a feature cell
 HELD_OUT_EVERY = 10
 CHECKPOINT_EVERY = 300  # iterations
 # Lowest and highest length of the exact flow, in cells.

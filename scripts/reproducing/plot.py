@@ -7,23 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fgfa.report.plots import MODEL_COLORS, model_color
+from fgfa.report.plots import MODEL_COLORS, PLOT_STYLE, model_color
 from reproducing.figures import SEQ_NMS, Figures
 from reproducing.scores import mean_over_seeds
-
-_STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.25,
-}
 
 
 def save_plot(path: Path, title: str, figures: Figures) -> None:
     """Draws AP50 of the rows by speed, with intervals, and AP50 over the radius of the window."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(PLOT_STYLE):
         figure = Figure(figsize=(11, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         _draw_rows(left, figures)

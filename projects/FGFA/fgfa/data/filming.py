@@ -4,16 +4,13 @@ import cv2
 import numpy as np
 
 
-def expose(
-    image: np.ndarray, rng: np.random.Generator, noisy: float, strongest_noise: float = 6.0
-) -> np.ndarray:
+def expose(image: np.ndarray, rng: np.random.Generator, noisy: float) -> np.ndarray:
     """Changes exposure a little; some images are noisy.
 
     Args:
         image: (H, W, 3) uint8.
         rng: source of the randomness.
-        noisy: probability of noise.
-        strongest_noise: its largest standard deviation, in gray levels.
+        noisy: probability of noise, whose standard deviation is 1 to 6 gray levels.
 
     Returns:
         (H, W, 3) uint8.
@@ -21,8 +18,7 @@ def expose(
     gain, bias = rng.normal(1, 0.05), rng.normal(0, 4)
     exposed = image * np.float32(gain) + np.float32(bias)
     if rng.random() < noisy:
-        deviation = rng.uniform(1, strongest_noise)
-        exposed += deviation * rng.standard_normal(image.shape, dtype=np.float32)
+        exposed += rng.uniform(1, 6) * rng.standard_normal(image.shape, dtype=np.float32)
     return np.clip(exposed, 0, 255).astype(np.uint8)
 
 

@@ -104,33 +104,32 @@ class VideoDatasetMapper:
         """
         frame = copy.deepcopy(frame)
         annotations = frame.pop("annotations", [])
+        objects = [a for a in annotations if not a.get("iscrowd", 0)]
         if self.is_train and self.pseudo_clips is not None and frame["video_length"] == 1:
-            self._add_pseudo_clip(frame, annotations)
+            self._add_pseudo_clip(frame, objects)
         elif self.is_train:
-            self._add_training_inputs(frame, annotations)
+            self._add_training_inputs(frame, objects)
         else:
             self._add_test_inputs(frame)
         return frame
 
-    def _add_training_inputs(self, frame: dict, annotations: list[dict]) -> None:
+    def _add_training_inputs(self, frame: dict, objects: list[dict]) -> None:
         key = frame["frame_index"]
         images, transforms = self._read([key, *self._neighbors(key, frame["video_length"])], frame)
         frame["image"], *neighbors = images
         if neighbors:
             frame["neighbors"] = neighbors
         make_instances = _pixel_instances if self.corners_are_pixels else _instances
-        objects = [a for a in annotations if not a.get("iscrowd", 0)]
         frame["instances"] = make_instances(objects, transforms, frame)
 
-    def _add_pseudo_clip(self, frame: dict, annotations: list[dict]) -> None:
+    def _add_pseudo_clip(self, frame: dict, objects: list[dict]) -> None:
         rng = _global_rng()
         (still,), transforms = self._read([0], frame)
-        objects = [a for a in annotations if not a.get("iscrowd", 0)]
         boxes = np.array([a["bbox"] for a in objects], float).reshape(-1, 4)
         radius = self.train_radius
         neighbors = self._neighbors(radius, 2 * radius + 1)
         clip = self.pseudo_clips.make(
-            still.permute(1, 2, 0).numpy(),
+            np.ascontiguousarray(still.permute(1, 2, 0)),  # or OpenCV copies it for each frame
             transforms.apply_box(boxes).reshape(-1, 4),
             np.array([a["category_id"] for a in objects], int),
             [index - radius for index in neighbors],

@@ -15,7 +15,7 @@ from fgfa.evaluation.pr_curve import RECALLS
 # Okabe and Ito's colors, which people with color vision deficiencies tell apart.
 MODEL_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 ERROR_COLORS = ("#009e73", "#f0e442", "#e69f00", "#d55e00", "#999999", "#dddddd")
-_STYLE = {
+PLOT_STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -48,7 +48,7 @@ def _interval_plot(
     estimates: Mapping[str, np.ndarray], motions: Sequence[str], label: str
 ) -> bytes:
     """Plots values, lower and upper ends, (3, M) of each color."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(PLOT_STYLE):
         figure, axes = _figure(4.2, 2.8)
         places = np.arange(len(motions))
         for i, (color, (value, low, high)) in enumerate(estimates.items()):
@@ -63,7 +63,7 @@ def _interval_plot(
 
 def curve_plot(analyses: Sequence[Analysis], motion: int) -> bytes:
     """Precision over recall of each model for one group of motion."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(PLOT_STYLE):
         figure, axes = _figure(3, 2.8)
         for i, analysis in enumerate(analyses):
             axes.plot(RECALLS, analysis.curves[motion], color=model_color(i))
@@ -74,7 +74,7 @@ def curve_plot(analyses: Sequence[Analysis], motion: int) -> bytes:
 
 def error_plot(analyses: Sequence[Analysis], motion: int) -> bytes:
     """A bar for each model: what the best detections of one group of motion are, and the misses."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(PLOT_STYLE):
         figure, axes = _figure(4.2, 0.8 + 0.35 * len(analyses))
         for place, analysis in enumerate(analyses):
             boxes, *counts = analysis.error_counts()[motion]

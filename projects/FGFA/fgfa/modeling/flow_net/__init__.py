@@ -3,7 +3,7 @@
 from .dis import DIS
 from .flownet_s import FlowNetS
 from .raft import RAFT
-from .registry import FLOW_NET_REGISTRY, build_flow_net
+from .registry import CELL, FLOW_NET_REGISTRY, build_flow_net
 from .zero_flow import ZeroFlow
 
-__all__ = ["DIS", "FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "ZeroFlow", "build_flow_net"]
+__all__ = ["CELL", "DIS", "FLOW_NET_REGISTRY", "RAFT", "FlowNetS", "ZeroFlow", "build_flow_net"]

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .registry import FLOW_NET_REGISTRY
-from .unlearned import CELL, UnlearnedFlow
+from .registry import CELL, FLOW_NET_REGISTRY
+from .unlearned import UnlearnedFlow
 
 _LUMA = (0.299, 0.587, 0.114)  # of R, G and B, ITU-R BT.601
 

@@ -5,9 +5,7 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from torchvision.models import optical_flow
 
-from .registry import FLOW_NET_REGISTRY, FlowNet
-
-CELL = 16  # pixels along each side of a feature cell
+from .registry import CELL, FLOW_NET_REGISTRY, FlowNet
 
 
 @FLOW_NET_REGISTRY.register()

@@ -5,6 +5,8 @@ from detectron2.config import CfgNode
 from detectron2.utils.registry import Registry
 from torch import nn
 
+CELL = 16  # pixels along each side of a feature cell
+
 FLOW_NET_REGISTRY = Registry("FLOW_NET")
 FLOW_NET_REGISTRY.__doc__ = (
     "Registry of flow networks: subclasses of `FlowNet`, called with the config."

@@ -5,8 +5,6 @@ from detectron2.config import CfgNode, configurable
 
 from .registry import FlowNet
 
-CELL = 16  # pixels along each side of a feature cell
-
 
 class UnlearnedFlow(FlowNet):
     """A flow network that has no parameters, and takes images as they are."""

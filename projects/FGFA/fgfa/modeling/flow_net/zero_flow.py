@@ -2,8 +2,8 @@
 
 import torch
 
-from .registry import FLOW_NET_REGISTRY
-from .unlearned import CELL, UnlearnedFlow
+from .registry import CELL, FLOW_NET_REGISTRY
+from .unlearned import UnlearnedFlow
 
 
 @FLOW_NET_REGISTRY.register()
