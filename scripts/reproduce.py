@@ -6,10 +6,10 @@
     python scripts/reproduce.py moving_shapes --rows single_frame fgfa --seeds 1 --dry-run
 
 Rows: the single-frame detector; the average of a window without flow; adaptive weights without
-flow; FGFA; FGFA not trained end to end; each also with Seq-NMS. The output folder holds table.md,
-results.json and table.png, which are written again after each evaluation, and a folder for each
-step with its log. A step that has ended well is not repeated, unless its command or what it is
-made from has changed; one that was interrupted goes on.
+flow; FGFA; FGFA not trained end to end; FGFA with another flow; each also with Seq-NMS. The output
+folder holds table.md, results.json and table.png, which are written again after each evaluation,
+and a folder for each step with its log. A step that has ended well is not repeated, unless its
+command or what it is made from has changed; one that was interrupted goes on.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from pathlib import Path
 
 from fgfa.errors import one_sentence_errors
 from fgfa.stop_signals import StopSignals
-from reproducing.recipe import ROWS, Recipe, Settings
+from reproducing.recipe import Recipe, Settings
 from reproducing.report import PLOT, RESULTS, Report
 from reproducing.status import StatusLine
 from reproducing.steps import ROOT, State, Step, with_steps_before
 from reproducing.video_sets import VIDEO_SETS
 
-_ROWS = {row.name: row for row in ROWS}
+_ROWS = {name: {row.name: row for row in s.rows} for name, s in VIDEO_SETS.items()}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,7 +35,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("set", choices=VIDEO_SETS)
-    parser.add_argument("--rows", nargs="+", choices=_ROWS, default=list(_ROWS), metavar="ROW")
+    choices = sorted({row for rows in _ROWS.values() for row in rows})
+    parser.add_argument("--rows", nargs="+", choices=choices, metavar="ROW", help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, help="default: 1 2 3, for vid_mini 1")
     parser.add_argument("--output", type=Path, help="default: output/reproduce/SET")
     parser.add_argument(
@@ -57,7 +58,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="KEY VALUE",
         help="config keys and values for all runs of train_net.py, behind all other options",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    rows = _ROWS[args.set]
+    args.rows = args.rows or list(rows)
+    if others := [row for row in args.rows if row not in rows]:
+        parser.error(f"the table of {args.set} has no row {others[0]}; it has {', '.join(rows)}")
+    return args
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
@@ -112,7 +118,7 @@ def run_steps(steps: Sequence[Step], report: Report) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     recipe = recipe_of(args)
-    steps = with_steps_before(recipe.evaluations([_ROWS[name] for name in args.rows]))
+    steps = with_steps_before(recipe.evaluations([_ROWS[args.set][name] for name in args.rows]))
     if args.dry_run:
         print_steps(steps)
         return

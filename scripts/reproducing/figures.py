@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reproducing.recipe import AVERAGE, FGFA, RADII, ROWS, SINGLE_FRAME, Recipe
+from reproducing.recipe import RADII, Recipe
+from reproducing.rows import AVERAGE, FGFA, SINGLE_FRAME
 from reproducing.scores import BySeed, Score, Scorer, difference, mean_over_seeds
 from reproducing.speed import RecipeSpeed
 from reproducing.steps import ROOT, State, Step, with_steps_before
@@ -40,14 +41,16 @@ class Figures:
 
     def differences(self) -> dict[str, Score | None]:
         """Differences by title, None where a row is missing."""
-        single, others = SINGLE_FRAME.title, [row.title for row in ROWS if row is not SINGLE_FRAME]
+        titles = [title for title in self.rows if not title.endswith(SEQ_NMS)]
+        single = SINGLE_FRAME.title
+        others = [title for title in titles if title != single]
         pairs = {f"{title} − {single}": (title, single) for title in others}
         pairs[f"{FGFA.title} − {AVERAGE.title}"] = FGFA.title, AVERAGE.title
         pairs |= {
             f"{title} − {single}, both with Seq-NMS": (title + SEQ_NMS, single + SEQ_NMS)
             for title in others
         }
-        pairs |= {f"Seq-NMS on {row.title}": (row.title + SEQ_NMS, row.title) for row in ROWS}
+        pairs |= {f"Seq-NMS on {title}": (title + SEQ_NMS, title) for title in titles}
         return {title: difference(self.rows[a], self.rows[b]) for title, (a, b) in pairs.items()}
 
     def milliseconds(self, name: str) -> dict[str, float] | None:
@@ -97,7 +100,7 @@ class Collector:
         """
         seeds = list(self._recipe.settings.seeds)
         rows: dict[str, BySeed] = {}
-        for row in ROWS:
+        for row in self._recipe.rows:
             steps = {seed: self._recipe.evaluation(row, seed) for seed in seeds}
             rows[row.title] = self._by_seed(steps, "raw_detections.txt")
             rows[row.title + SEQ_NMS] = self._by_seed(steps, "detections.txt")
@@ -110,7 +113,7 @@ class Collector:
             speed=RecipeSpeed(self._recipe).kept(),
             seconds=sum(
                 step.seconds()
-                for step in with_steps_before(self._recipe.evaluations(ROWS))
+                for step in with_steps_before(self._recipe.evaluations(self._recipe.rows))
                 if step.state() is State.DONE
             ),
         )

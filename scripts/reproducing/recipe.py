@@ -1,8 +1,8 @@
 """What a table is made of: its rows, and the commands that train and evaluate them.
 
-The flow network is pretrained and a single-frame detector trained, the base. From it all rows are
-trained alike, with the schedule of the FGFA config; the single-frame row as well, so that no row
-learns longer than another.
+A single-frame detector is trained, the base. From it all rows are trained alike, with the schedule
+of the FGFA config; the single-frame row as well, so that no row learns longer than another. A flow
+network that learns is pretrained before.
 """
 
 import functools
@@ -16,42 +16,10 @@ import torch
 from detectron2.config import CfgNode
 
 from fgfa.config import load_config
+from reproducing.rows import FGFA, Row
 from reproducing.steps import ROOT, Step, no_resume
 from reproducing.video_sets import VideoSet
 
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table.
-
-    Attributes:
-        name: on the command line and in paths.
-        title: in the table.
-        options: over the FGFA config.
-        starts_from: the base, or a row whose weights the training starts from.
-    """
-
-    name: str
-    title: str
-    options: Sequence[str] = ()
-    starts_from: str = "base"
-
-
-_FROZEN = '["backbone", "proposal_generator", "roi_heads", "flow_net"]'
-SINGLE_FRAME = Row("single_frame", "single frame", ("MODEL.META_ARCHITECTURE", "GeneralizedRCNN"))
-_NO_FLOW = ("MODEL.FLOW_NET.NAME", "ZeroFlow")
-_EQUAL_WEIGHTS = ("MODEL.FGFA.EMBEDDING_CHANNELS", "[]", "MODEL.FGFA.EMBEDDING_KERNELS", "[]")
-AVERAGE = Row("average", "average, no flow", (*_NO_FLOW, *_EQUAL_WEIGHTS))
-ADAPTIVE = Row("adaptive", "adaptive weights, no flow", _NO_FLOW)
-FGFA = Row("fgfa", "FGFA")
-DIS_FLOW = Row("dis_flow", "FGFA, flow by DIS", ("MODEL.FLOW_NET.NAME", "DIS"))
-NOT_END_TO_END = Row(
-    "not_end_to_end",
-    "FGFA, not end-to-end",
-    ("MODEL.FROZEN_PARTS", _FROZEN),  # only the embedding learns
-    starts_from=SINGLE_FRAME.name,
-)
-ROWS = (SINGLE_FRAME, AVERAGE, ADAPTIVE, FGFA, NOT_END_TO_END, DIS_FLOW)
 RADII = (0, 1, 2, 4, 6, 9)  # paper, table 3
 
 RAW_BOXES = ("TEST.SEQ_NMS.ENABLED", "True", "TEST.SEQ_NMS.SAVE_RAW_BOXES", "True")
@@ -92,10 +60,10 @@ class Recipe:
         self.settings = settings
         self.datasets = settings.datasets or settings.output / "data"
 
-    @functools.cached_property
+    @property
     def cfg(self) -> CfgNode:
         """The config of FGFA with the options of the command line."""
-        return load_config(str(ROOT / self.video_set.config), self.settings.opts)
+        return self._row_cfg(FGFA)
 
     @functools.cached_property
     def data(self) -> Step | None:
@@ -117,7 +85,7 @@ class Recipe:
         arguments = (
             *("scripts/pretrain_flow.py", "--images", f"{self.video_set.name}_train"),
             *("--output", str(weights)),
-            *("--width", str(self.cfg.MODEL.FLOW_NET.WIDTH), *self.video_set.flow),
+            *("--width", str(self._flow_width()), *self.video_set.flow),
             *(() if iterations is None else ("--iterations", str(iterations))),
             # That of all seeds is the same whichever of them are run.
             *("--seed", str(seed if own else self.video_set.seeds[0])),
@@ -139,13 +107,16 @@ class Recipe:
     def train(self, row: Row, seed: int) -> Step:
         """Trains a row."""
         start = self._start(row, seed)
-        options = (
-            *row.options,
-            *("MODEL.WEIGHTS", str(start.folder / "model_final.pth")),
-            *("MODEL.FLOW_NET.WEIGHTS", str(self.flow_weights(seed))),
-        )
-        after = (*self._after_data, self.flow(seed), start)
-        return self._train(row.name, self.video_set.config, seed, options, after)
+        options = (*row.options, "MODEL.WEIGHTS", str(start.folder / "model_final.pth"))
+        after = (*self._after_data, start)
+        if self._learns_flow(row):
+            options = (*options, "MODEL.FLOW_NET.WEIGHTS", str(self.flow_weights(seed)))
+            after = (*after, self.flow(seed))
+        return self._train(row.name, self.config(row), seed, options, after)
+
+    def config(self, row: Row) -> str:
+        """The config file of a row."""
+        return row.config or self.video_set.config
 
     def model_options(self, row: Row, seed: int) -> tuple[str, ...]:
         """Config keys and values, over the FGFA config, of a row that has been trained."""
@@ -166,6 +137,11 @@ class Recipe:
         """The radius of the rows' windows."""
         return self.cfg.MODEL.FGFA.TEST_RADIUS
 
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All rows of the table."""
+        return self.video_set.rows
+
     def evaluations(self, rows: Sequence[Row]) -> list[Step]:
         """What the table of some rows needs: all seeds of them, then the radii."""
         seeds = self.settings.seeds
@@ -175,8 +151,22 @@ class Recipe:
             steps += [self.radius_evaluation(k, seed) for seed in seeds for k in radii]
         return steps
 
+    def _row_cfg(self, row: Row) -> CfgNode:
+        return _load(self.config(row), (*self.settings.opts, *row.options))
+
+    def _learns_flow(self, row: Row) -> bool:
+        model = self._row_cfg(row).MODEL
+        return model.META_ARCHITECTURE == "FGFA" and model.FLOW_NET.NAME == "FlowNetS"
+
+    def _flow_width(self) -> float:
+        """That of the rows with a learned flow, which share one network."""
+        (width,) = {
+            self._row_cfg(row).MODEL.FLOW_NET.WIDTH for row in self.rows if self._learns_flow(row)
+        }
+        return width
+
     def _start(self, row: Row, seed: int) -> Step:
-        rows = {row.name: row for row in ROWS}
+        rows = {row.name: row for row in self.rows}
         start = rows.get(row.starts_from)
         return self.base(seed) if start is None else self.train(start, seed)
 
@@ -199,7 +189,7 @@ class Recipe:
             *("TEST.MOTION_IOU", self.settings.motion_iou),
             *options,
         )
-        arguments = self._train_net(self.video_set.config, seed, folder, options, "--eval-only")
+        arguments = self._train_net(self.config(row), seed, folder, options, "--eval-only")
         return self._step(f"seed {seed}: {name} of {row.name}", arguments, folder, (trained,))
 
     def _train_net(
@@ -231,6 +221,11 @@ class Recipe:
 
     def _seed_folder(self, seed: int) -> Path:
         return self.settings.output / f"seed{seed}"
+
+
+@functools.cache
+def _load(config: str, options: Sequence[str]) -> CfgNode:
+    return load_config(str(ROOT / config), options)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from fgfa.evaluation.results_file import write_results
 from fgfa.files import atomic_write
 from reproducing.figures import Collector
 from reproducing.plot import save_plot
-from reproducing.recipe import ROWS, Recipe
+from reproducing.recipe import Recipe
 from reproducing.scores import Scorer
 from reproducing.speed import RecipeSpeed
 from reproducing.steps import ROOT, Step, with_steps_before
@@ -35,7 +35,9 @@ class Report:
 
     def shows(self, step: Step) -> bool:
         """Whether a step is an evaluation, whose results the report shows."""
-        return step.name in {evaluation.name for evaluation in self._recipe.evaluations(ROWS)}
+        return step.name in {
+            evaluation.name for evaluation in self._recipe.evaluations(self._recipe.rows)
+        }
 
     def measure_speed(self) -> None:
         """Measures the models on the first validation video, unless that has been done."""
@@ -51,7 +53,9 @@ class Report:
         """
         figures = self._collector.collect()
         title = f"FGFA and its baselines on {self._recipe.video_set.name}"
-        steps = [step.command for step in with_steps_before(self._recipe.evaluations(ROWS))]
+        steps = [
+            step.command for step in with_steps_before(self._recipe.evaluations(self._recipe.rows))
+        ]
         header = {"title": title, "command": self._command, "steps": steps}
         write_results(ROOT / self.table.with_name(RESULTS), {**header, **figures.results()})
         of_first_seed = [step.command for step in self._steps_of_first_seed()]
@@ -63,7 +67,7 @@ class Report:
 
     def _steps_of_first_seed(self) -> list[Step]:
         seed = self._recipe.settings.seeds[0]
-        return with_steps_before([self._recipe.evaluation(row, seed) for row in ROWS])
+        return with_steps_before([self._recipe.evaluation(row, seed) for row in self._recipe.rows])
 
     @functools.cached_property
     def _frames(self) -> list[dict]:

@@ -14,7 +14,8 @@ from fgfa.config import load_config
 from fgfa.data.image_files import read_images
 from fgfa.files import atomic_write
 from fgfa.predictor import VideoPredictor
-from reproducing.recipe import FGFA, RADII, ROWS, Recipe
+from reproducing.recipe import RADII, Recipe
+from reproducing.rows import FGFA
 from reproducing.steps import ROOT
 
 FRAMES = 64  # of the video
@@ -25,7 +26,7 @@ Options = Sequence[str]
 
 
 def measure_speed(
-    config_file: str, models: Mapping[str, Options], images: Sequence[str], device: str
+    models: Mapping[str, tuple[str, Options]], images: Sequence[str], device: str
 ) -> dict[str, Any]:
     """Times models frame by frame, with full windows, in turns, so that other load hits all alike.
 
@@ -33,8 +34,7 @@ def measure_speed(
     disk, and Seq-NMS, are not timed.
 
     Args:
-        config_file: of all models.
-        models: config keys and values by the model's name.
+        models: config file, and config keys and values over it, by the model's name.
         images: files of a video's frames; the video is repeated without end.
         device: such as "cpu".
 
@@ -46,7 +46,7 @@ def measure_speed(
         name: load_config(
             config_file, [*options, "TEST.FRAMES_PER_BATCH", "1", "MODEL.DEVICE", device]
         )
-        for name, options in models.items()
+        for name, (config_file, options) in models.items()
     }
     streams = {name: VideoPredictor(cfg)(itertools.cycle(frames)) for name, cfg in configs.items()}
     for stream in streams.values():
@@ -87,25 +87,29 @@ class RecipeSpeed:
         """
         made_from, figures = self._made_from(), self.kept()
         if made_from and not figures:
-            config = str(ROOT / self._recipe.video_set.config)
-            models = {name: options for name, (options, _) in made_from.items()}
-            figures = measure_speed(config, models, images, self._recipe.cfg.MODEL.DEVICE)
+            models = {
+                name: (str(ROOT / config), options)
+                for name, (config, options, _) in made_from.items()
+            }
+            figures = measure_speed(models, images, self._recipe.cfg.MODEL.DEVICE)
             with atomic_write(self._path) as temporary:
                 text = json.dumps({"made_from": made_from, "figures": figures}, indent=1)
                 temporary.write_text(text + "\n", encoding="utf-8")
         return figures
 
     def _made_from(self) -> dict[str, list]:
-        """Options, and time of training, of the models of the first seed that there are."""
+        """Config, options, and time of training, of the models of the first seed that there are."""
         seed, models = self._recipe.settings.seeds[0], {}
-        for row in ROWS:
+        for row in self._recipe.rows:
             trained = self._recipe.train(row, seed).finished()
             if trained:
-                models[row.title] = [list(self._recipe.model_options(row, seed)), trained]
+                options = list(self._recipe.model_options(row, seed))
+                models[row.title] = [self._recipe.config(row), options, trained]
         if FGFA.title in models:
-            options, trained = models[FGFA.title]
+            config, options, trained = models[FGFA.title]
             for k in RADII:
-                models[radius_title(k)] = [[*options, "MODEL.FGFA.TEST_RADIUS", str(k)], trained]
+                radius = ["MODEL.FGFA.TEST_RADIUS", str(k)]
+                models[radius_title(k)] = [config, [*options, *radius], trained]
         return models
 
 

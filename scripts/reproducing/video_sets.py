@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fgfa.data.imagenet_vid import IMAGENET_VID_CLASSES, IMAGENET_VID_WNIDS, load_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES
+from reproducing.rows import DIS_FLOW, LEARNED_FLOW, TABLE_1, Row
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class VideoSet:
         image_set: the list of the validation videos.
         class_names: by category id.
         wnids: what its annotations call them.
+        rows: of the table.
         seeds: that are run where the command line names none.
         flow: options of `pretrain_flow.py`.
         flow_per_seed: whether each seed has a flow network of its own.
@@ -31,6 +33,7 @@ class VideoSet:
     image_set: str
     class_names: Sequence[str]
     wnids: Sequence[str]
+    rows: Sequence[Row]
     seeds: Sequence[int]
     flow: Sequence[str]
     flow_per_seed: bool
@@ -54,6 +57,7 @@ MOVING_SHAPES = VideoSet(
     image_set="VID_val_videos",
     class_names=MOVING_SHAPES_CLASSES,
     wnids=MOVING_SHAPES_CLASSES,
+    rows=(*TABLE_1, DIS_FLOW),
     seeds=(1, 2, 3),
     flow=("--size", "96", "144", "--iterations", "1200", "--lr", "1e-3"),
     flow_per_seed=True,
@@ -63,10 +67,11 @@ MOVING_SHAPES = VideoSet(
 VID_MINI = VideoSet(
     name="vid_mini",
     base_config="configs/vid_mini/rfcn_efficientnet_lite0.yaml",
-    config="configs/vid_mini/fgfa_flownet_s_rfcn_efficientnet_lite0.yaml",
+    config="configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml",
     image_set="VID_val_clips",
     class_names=IMAGENET_VID_CLASSES,
     wnids=IMAGENET_VID_WNIDS,
+    rows=(*TABLE_1, LEARNED_FLOW),
     seeds=(1,),
     flow=("--size", "192", "256", "--iterations", "8000", "--lr", "5e-4"),
     flow_per_seed=False,

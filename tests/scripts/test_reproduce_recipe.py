@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from fgfa.errors import InputError
-from reproducing.recipe import FGFA, NOT_END_TO_END, RADII, ROWS, SINGLE_FRAME, Recipe, Settings
+from reproducing.recipe import RADII, Recipe, Settings
+from reproducing.rows import AVERAGE, FGFA, LEARNED_FLOW, NOT_END_TO_END, SINGLE_FRAME
 from reproducing.steps import Step, with_steps_before
 from reproducing.video_sets import MOVING_SHAPES, VID_MINI
 
@@ -31,17 +32,18 @@ def names(steps) -> list[str]:
 def test_rows_are_trained_alike_from_the_base(shapes: Recipe, tmp_path: Path) -> None:
     folder = tmp_path / "seed2"
     weights = {"MODEL.WEIGHTS", "OUTPUT_DIR"}
-    for row in ROWS:
+    for row in shapes.rows:
         step = shapes.train(row, 2)
         start = SINGLE_FRAME.name if row is NOT_END_TO_END else "base"
         expected = {
             **dict(zip(row.options[::2], row.options[1::2], strict=True)),
             "MODEL.WEIGHTS": str(folder / start / "model_final.pth"),
-            "MODEL.FLOW_NET.WEIGHTS": str(folder / "flow" / "flow.pth"),
             "DATASETS.TEST": "()",
             "SEED": "2",
             "OUTPUT_DIR": str(folder / row.name),
         }
+        if row in (FGFA, NOT_END_TO_END):  # the others have no flow that learns
+            expected["MODEL.FLOW_NET.WEIGHTS"] = str(folder / "flow" / "flow.pth")
         assert options_of(step) == expected
         assert weights < set(expected)
         assert MOVING_SHAPES.config in step.arguments
@@ -51,9 +53,9 @@ def test_rows_are_trained_alike_from_the_base(shapes: Recipe, tmp_path: Path) ->
 def test_not_end_to_end_is_behind_the_single_frame(shapes: Recipe) -> None:
     assert names(with_steps_before([shapes.evaluation(NOT_END_TO_END, 1)])) == [
         "drawing the data set",
-        "seed 1: training the flow network",
         "seed 1: training base",
         "seed 1: training single_frame",
+        "seed 1: training the flow network",
         "seed 1: training not_end_to_end",
         "seed 1: evaluation of not_end_to_end",
     ]
@@ -70,9 +72,9 @@ def test_evaluation_keeps_boxes_before_nms(shapes: Recipe, tmp_path: Path) -> No
 
 
 def test_every_row_seed_and_radius_is_evaluated_once(shapes: Recipe) -> None:
-    steps = shapes.evaluations(ROWS)
+    steps = shapes.evaluations(shapes.rows)
     # One radius is that of the row.
-    assert len(set(names(steps))) == len(steps) == 2 * (len(ROWS) + len(RADII) - 1)
+    assert len(set(names(steps))) == len(steps) == 2 * (len(shapes.rows) + len(RADII) - 1)
     assert len({step.folder for step in with_steps_before(steps)}) == len(with_steps_before(steps))
     radius = shapes.radius_evaluation(9, 1)
     assert options_of(radius)["MODEL.FGFA.TEST_RADIUS"] == "9"
@@ -98,13 +100,23 @@ def test_vid_mini_has_one_flow_network_and_official_motion(tmp_path: Path) -> No
     step = recipe.evaluation(FGFA, 3)
     assert options_of(step)["TEST.MOTION_IOU"] == "motion.mat"
     assert "--num-gpus 2" in step.command
-    assert names(with_steps_before([step]))[0] == "training the flow network"
+    assert names(with_steps_before([step]))[0] == "seed 3: training base"  # DIS does not learn
+
+
+def test_a_row_may_have_a_config_of_its_own(tmp_path: Path) -> None:
+    recipe = Recipe(VID_MINI, Settings(tmp_path, Path("sets"), (1,)))
+    assert "--width 0.4" in recipe.flow(1).command
+    for step in (recipe.train(LEARNED_FLOW, 1), recipe.evaluation(LEARNED_FLOW, 1)):
+        assert LEARNED_FLOW.config in step.arguments
+        assert LEARNED_FLOW.config in step.inputs
+    assert "training the flow network" in names(recipe.train(LEARNED_FLOW, 1).after)
+    assert "training the flow network" not in names(recipe.train(AVERAGE, 1).after)
 
 
 def test_options_reach_all_runs_of_train_net(tmp_path: Path) -> None:
     opts = ("SOLVER.MAX_ITER", "2", "MODEL.FGFA.TEST_RADIUS", "1", "MODEL.FLOW_NET.WIDTH", "0.5")
     recipe = Recipe(MOVING_SHAPES, Settings(tmp_path, None, (1,), opts=opts))
-    for step in with_steps_before(recipe.evaluations(ROWS)):
+    for step in with_steps_before(recipe.evaluations(recipe.rows)):
         if "train_net" in step.command:
             assert options_of(step)["SOLVER.MAX_ITER"] == "2"
     assert recipe.radius == 1
@@ -114,7 +126,7 @@ def test_options_reach_all_runs_of_train_net(tmp_path: Path) -> None:
 def test_unknown_option(tmp_path: Path) -> None:
     recipe = Recipe(MOVING_SHAPES, Settings(tmp_path, None, (1,), opts=("SOLVER.TYPO", "2")))
     with pytest.raises(InputError, match=r"SOLVER\.TYPO"):
-        recipe.evaluations(ROWS)
+        recipe.evaluations(recipe.rows)
 
 
 def test_how_interrupted_trainings_go_on(shapes: Recipe, tmp_path: Path) -> None:
@@ -136,6 +148,15 @@ def test_config_is_an_input(shapes: Recipe) -> None:
     assert list(shapes.train(FGFA, 1).inputs) == [MOVING_SHAPES.config]
     assert list(shapes.base(1).inputs) == [MOVING_SHAPES.base_config]
     assert shapes.train(FGFA, 1).inputs != shapes.base(1).inputs
+
+
+def test_row_of_another_table(capsys) -> None:
+    main = runpy.run_path(str(SCRIPT))["main"]
+    with pytest.raises(SystemExit):
+        main(["vid_mini", "--rows", "dis_flow"])
+    assert (
+        "the table of vid_mini has no row dis_flow; it has single_frame" in capsys.readouterr().err
+    )
 
 
 def test_dry_run_prints_commands_with_their_state(tmp_path: Path, capsys) -> None:

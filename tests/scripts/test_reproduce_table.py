@@ -13,8 +13,9 @@ from fgfa.evaluation.records import Detections
 from reproducing import speed, table
 from reproducing.figures import Collector, Figures
 from reproducing.plot import save_plot
-from reproducing.recipe import AVERAGE, FGFA, ROWS, SINGLE_FRAME, Recipe, Settings
+from reproducing.recipe import Recipe, Settings
 from reproducing.report import Report
+from reproducing.rows import AVERAGE, FGFA, SINGLE_FRAME, TABLE_1
 from reproducing.scores import Score, Scorer, after_nms, difference, mean_over_seeds
 from reproducing.steps import Step, with_steps_before
 from reproducing.video_sets import MOVING_SHAPES
@@ -135,7 +136,8 @@ def pretend(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pretend_evaluation(recipe, row, seed, raw, after_seq_nms, monkeypatch) -> None:
     step = recipe.evaluation(row, seed)
-    pretend(step, monkeypatch)
+    for needed in (recipe.flow(seed), step):
+        pretend(needed, monkeypatch)
     recipe.flow_weights(seed).with_suffix(".json").write_text("{}")
     write_exact_text(step.folder / "raw_detections.txt", raw)
     write_text(step.folder / "detections.txt", after_seq_nms)
@@ -186,7 +188,7 @@ def test_outdated_evaluation_is_left_out(recipe, dicts, monkeypatch) -> None:
 @pytest.fixture
 def figures() -> Figures:
     """Two seeds of the single frame, one of FGFA, all else not run."""
-    rows = {title: {} for row in ROWS for title in (row.title, row.title + " + Seq-NMS")}
+    rows = {title: {} for row in TABLE_1 for title in (row.title, row.title + " + Seq-NMS")}
     rows["single frame"] = {1: constant(50, 40, 50), 2: constant(52, 40, 50)}
     rows["FGFA"] = {1: constant(56, 41, 57)}
     rows["FGFA + Seq-NMS"] = {1: constant(57, 40, 60)}
@@ -276,7 +278,7 @@ def test_report_of_nothing_yet(recipe, dicts, monkeypatch) -> None:
 def test_speed_is_measured_once_for_the_same_models(recipe, monkeypatch) -> None:
     measured = []
 
-    def measure(config, models, images, device):
+    def measure(models, images, device):
         measured.append(list(models))
         return {"models": {name: {"least": 1.0, "median": 2.0} for name in models}}
 
