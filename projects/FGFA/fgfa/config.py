@@ -145,6 +145,9 @@ def _add_training(cfg: CfgNode) -> None:
     # Parts that stay as they are in training, by how the names of their parameters begin, such as
     # [backbone, roi_heads]; the paper trains all, but for MODEL.BACKBONE.FREEZE_AT.
     cfg.MODEL.FROZEN_PARTS = []
+    # Modules whose activations are computed again in the backward pass instead of being kept, such
+    # as [backbone.body.res4]: less memory for more time.
+    cfg.MODEL.CHECKPOINTED_PARTS = []
     # Factors on the learning rate of parts, such as [[flow_net, 0.1], [embedding, 2.0]]; of two
     # that hold a parameter the longer wins.
     cfg.SOLVER.LR_FACTORS = []

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import fgfa.modeling  # noqa: F401  registers the model's parts
+from fgfa.activation_checkpointing import checkpoint_activations
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.config import with_raw_boxes
 from fgfa.data import build_test_loader, build_train_loader
@@ -76,6 +77,7 @@ class Trainer(DefaultTrainer):
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         model = super().build_model(with_raw_boxes(cfg) if cfg.TEST.SEQ_NMS.ENABLED else cfg)
         freeze_parts(model, cfg.MODEL.FROZEN_PARTS)
+        checkpoint_activations(model, cfg.MODEL.CHECKPOINTED_PARTS)
         return model
 
     @classmethod
