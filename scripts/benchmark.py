@@ -7,6 +7,7 @@
     python scripts/benchmark.py model --size 562 1000 --radius 9
     python scripts/benchmark.py evaluation --per-frame 20 100
     python scripts/benchmark.py seq-nms
+    python scripts/benchmark.py training --size 600 1000
 
 Alternatives take turns run by run, so that other load on the machine hits all of them alike:
 compare figures of one run only.
@@ -17,13 +18,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarking import evaluation, model, ops, seq_nms
+from benchmarking import evaluation, model, ops, seq_nms, training
 from benchmarking.machine import describe_machine
 from fgfa.errors import one_sentence_errors
 from fgfa.files import atomic_write
 
 # Each has a docstring for its help, add_arguments(parser), and run(args) -> JSON of its figures.
-_SUBCOMMANDS = {"evaluation": evaluation, "model": model, "ops": ops, "seq-nms": seq_nms}
+_SUBCOMMANDS = {
+    "evaluation": evaluation,
+    "model": model,
+    "ops": ops,
+    "seq-nms": seq_nms,
+    "training": training,
+}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

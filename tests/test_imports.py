@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "tracking": {"evaluation"},
     "layers": set(),
     "report": {"data", "drawing", "evaluation"},
+    "activation_checkpointing": set(),
     "checkpoint": {"model_zoo"},
     "model_zoo": set(),
     "recent_metrics": set(),
@@ -36,8 +37,8 @@ MAY_IMPORT = {
     "modeling": {"layers"},
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
     "trainer": {
-        *("checkpoint", "config", "data", "evaluation", "modeling", "model_parts"),
-        *("recent_metrics", "solver", "training_step"),
+        *("activation_checkpointing", "checkpoint", "config", "data", "evaluation"),
+        *("modeling", "model_parts", "recent_metrics", "solver", "training_step"),
     },
     "training_step": {"data"},
     "video_batch": {"data", "detection_json", "evaluation", "predictor", "tracking"},
