@@ -71,6 +71,7 @@ def assert_same(result: Instances, expected: Instances, pixels: float = 0.0) -> 
         ("FGFA", False, []),
         ("FGFA", True, []),
         ("FGFA", False, ["MODEL.FGFA.FLOW_MODE", "composed"]),
+        ("FGFA", False, ["MODEL.FGFA.FLOW_MODE", "zero_key"]),
         ("FGFA", False, ["MODEL.FGFA.CAUSAL", True, "MODEL.FGFA.TEST_STRIDE", 2]),
         ("GeneralizedRCNN", False, []),
         ("LegacyRCNN", True, []),

@@ -10,7 +10,7 @@ from benchmarking.compositions import grid_sample_warp, whole_window
 from fgfa.layers import stay_inside
 from fgfa.modeling import FGFA, FrameEncoding, FrameWindow
 from fgfa.modeling.scaled_images import ScaledImageList
-from fgfa.modeling.window_flow import ComposedFlow, FlowFunction
+from fgfa.modeling.window_flow import FlowFunction, window_flow
 
 
 class _PlainWindow(FrameWindow):
@@ -56,7 +56,8 @@ class PlainVideo:
     def __init__(self, model: FGFA) -> None:
         self._model = model
         self._window = _PlainWindow(model.test_radius, model.causal, model.test_stride)
-        self._window_flow = ComposedFlow() if model.flow_mode == "composed" else _flow_of_window
+        mode = model.flow_mode
+        self._window_flow = _flow_of_window if mode == "pairwise" else window_flow(mode)
 
     @torch.no_grad()
     def add(self, image: Tensor) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgfa.modeling import FrameEncoding, FrameWindow
-from fgfa.modeling.window_flow import ComposedFlow, pairwise_flow
+from fgfa.modeling.window_flow import FLOW_MODES, ComposedFlow, pairwise_flow, window_flow
 
 HEIGHT, WIDTH = 4, 6
 
@@ -43,17 +43,17 @@ def make_window(length: int, radius: int, causal: bool = False, stride: int = 1)
     stride=st.integers(1, 2),
     batch=st.integers(1, 3),
 )
-@pytest.mark.parametrize("is_composed", [False, True])
-def test_steady_motion_gives_the_same_in_both_modes(
-    is_composed: bool, length: int, radius: int, causal: bool, stride: int, batch: int
+@pytest.mark.parametrize("mode", FLOW_MODES)
+def test_steady_motion_gives_the_same_in_all_modes(
+    mode: str, length: int, radius: int, causal: bool, stride: int, batch: int
 ):
     flow_net = FlowNet()
     window = make_window(length, radius, causal, stride)
-    window_flow = ComposedFlow() if is_composed else pairwise_flow
+    estimate = window_flow(mode)
     for first in range(0, length, batch):
         keys = range(first, min(first + batch, length))
         numbers = [window.around(key) for key in keys]
-        flow = window_flow(flow_net, window, keys, numbers)
+        flow = estimate(flow_net, window, keys, numbers)
         distances = [n - key for key, frames in zip(keys, numbers, strict=True) for n in frames]
         expected = torch.tensor(distances).view(-1, 1, 1, 1) * flow_net.vector
         torch.testing.assert_close(flow, expected.expand(-1, 2, HEIGHT, WIDTH))
@@ -65,6 +65,14 @@ def test_pairs_of_several_key_frames_are_one_batch_and_repeated_frames_are_seen_
     pairwise_flow(flow_net, window, [0, 1], [window.around(0), window.around(1)])
     assert flow_net.pairs == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)]
     assert flow_net.calls == 1
+
+
+def test_zero_key_flow_is_not_estimated():
+    flow_net, window = FlowNet(), make_window(4, radius=2)
+    numbers = [window.around(0), window.around(1)]
+    flow = window_flow("zero_key")(flow_net, window, [0, 1], numbers)
+    assert flow_net.pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (1, 3)]
+    assert [bool(f.any()) for f in flow] == [n != key for key in (0, 1) for n in numbers[key]]
 
 
 @pytest.mark.parametrize(("causal", "a_frame"), [(False, 2), (True, 1)])

@@ -34,8 +34,9 @@ def _add_aggregation(cfg: CfgNode) -> None:
     # Leaves out the frames behind the key frame at test time, so that none is waited for.
     cfg.MODEL.FGFA.CAUSAL = False
     # "pairwise": the flow network sees the key frame with each frame of its window, 2K+1 pairs a
-    # frame. "composed": it sees adjacent frames, two pairs a frame, and longer flow is composed of
-    # theirs (paper, section 4.2).
+    # frame. "zero_key": the same without the pair of the key frame and itself, whose flow is zero.
+    # "composed": it sees adjacent frames, two pairs a frame, and longer flow is composed of theirs
+    # (paper, section 4.2).
     cfg.MODEL.FGFA.FLOW_MODE = "pairwise"
     # Neighbors in training are drawn from -TRAIN_RADIUS..TRAIN_RADIUS around the key frame, frames.
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9

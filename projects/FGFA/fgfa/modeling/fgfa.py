@@ -20,7 +20,7 @@ from .frame_window import FrameEncoding, FrameWindow
 from .postprocess import postprocess
 from .scaled_images import ScaledImageList
 from .video_detector import VideoDetector
-from .window_flow import FLOW_MODES, ComposedFlow, pairwise_flow
+from .window_flow import FLOW_MODES, window_flow
 
 
 @META_ARCH_REGISTRY.register()
@@ -82,7 +82,7 @@ class FGFA(GeneralizedRCNN):
                 the exact one.
             test_stride: distance of the frames of a window from each other at test time.
             causal: leaves out the frames behind the key frame at test time.
-            flow_mode: "pairwise" or "composed", see `window_flow`.
+            flow_mode: one of `FLOW_MODES`, see `window_flow`.
             frames_per_batch: frames of a video that go through the network together at test time.
             **kwargs: arguments of Detectron2's `GeneralizedRCNN`.
         """
@@ -235,7 +235,7 @@ class FGFA(GeneralizedRCNN):
         """
         return VideoDetector(
             FrameWindow(self.test_radius, self.causal, self.test_stride, self.frames_per_batch),
-            ComposedFlow() if self.flow_mode == "composed" else pairwise_flow,
+            window_flow(self.flow_mode),
             self.frames_per_batch,
             encode=self.encode,
             flow_net=self._flow,
@@ -306,9 +306,8 @@ def _check(cfg: CfgNode) -> None:
             f"MODEL.FGFA.WARP_PADDING is {fgfa.WARP_PADDING!r}; set it to zeros or border"
         )
     if fgfa.FLOW_MODE not in FLOW_MODES:
-        raise InputError(
-            f"MODEL.FGFA.FLOW_MODE is {fgfa.FLOW_MODE!r}; set it to {' or '.join(FLOW_MODES)}"
-        )
+        modes = ", ".join(FLOW_MODES)
+        raise InputError(f"MODEL.FGFA.FLOW_MODE is {fgfa.FLOW_MODE!r}; use one of {modes}")
     for key, value, least in (
         ("MODEL.FGFA.TEST_RADIUS", fgfa.TEST_RADIUS, 0),
         ("MODEL.FGFA.TEST_STRIDE", fgfa.TEST_STRIDE, 1),

@@ -37,7 +37,7 @@ class VideoDetector:
         """
         Args:
             window: without frames.
-            window_flow: `pairwise_flow`, or a new `ComposedFlow`.
+            window_flow: see `window_flow.window_flow`.
             frames_per_batch: frames that are encoded together.
             encode: takes images of frames through backbone and embedding.
             flow_net: estimates flow between pairs of frames.

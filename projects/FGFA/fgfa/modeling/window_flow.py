@@ -9,7 +9,7 @@ from fgfa.layers import flow_warp, stay_inside
 
 from .frame_window import FrameWindow
 
-FLOW_MODES = ("pairwise", "composed")
+FLOW_MODES = ("pairwise", "zero_key", "composed")
 
 # A CPU is fastest on so many bytes of frames at a time: their maps stay in its cache.
 _CACHED_BYTES = 40 * 2**20
@@ -41,11 +41,27 @@ def pairwise_flow(
     Returns:
         Flow of shape (B * T, 2, H, W), in cells of the feature map, x first.
     """
-    pairs = [(key, n) for key, window in zip(keys, windows, strict=True) for n in window]
+    pairs = _pairs(keys, windows)
     # Frames that repeat at the ends of the video are looked at once.
     different = list(dict.fromkeys(pairs))
     flow = _flow_of_pairs(flow_net, frames, different)
     return flow[[different.index(pair) for pair in pairs]]
+
+
+def zero_key_flow(
+    flow_net: FlowFunction,
+    frames: FrameWindow,
+    keys: Sequence[int],
+    windows: Sequence[Sequence[int]],
+) -> torch.Tensor:
+    """Does what `pairwise_flow` does, but takes zero for the flow from a key frame to itself."""
+    pairs = _pairs(keys, windows)
+    different = [pair for pair in dict.fromkeys(pairs) if pair[0] != pair[1]]
+    flow = _no_flow(frames, keys[0])
+    if different:
+        flow = torch.cat([flow, _flow_of_pairs(flow_net, frames, different)])
+    rows = {pair: row for row, pair in enumerate(different, start=1)}
+    return flow[[rows.get(pair, 0) for pair in pairs]]
 
 
 class ComposedFlow:
@@ -75,8 +91,7 @@ class ComposedFlow:
         first = min(end for _, end in ways)
         self._steps = {step: flow for step, flow in self._steps.items() if min(step) >= first}
         self._estimate(flow_net, frames, [step for way in ways for step in _steps_of(*way)])
-        feature = frames.maps("feature", keys[:1])
-        zero = feature.new_zeros(1, 2, *feature.shape[-2:])
+        zero = _no_flow(frames, keys[0])
         # The two ways of a key frame give it all flows of its window.
         flow = {way: self._compose(*way, zero) for way in ways}
         return torch.cat(
@@ -103,6 +118,24 @@ class ComposedFlow:
             step = flow_warp(self._steps[before, after], stay_inside(flow[before]))
             flow[after] = flow[before] + step
         return flow
+
+
+def window_flow(mode: str) -> WindowFlow:
+    """The flow of a new video's windows, by `MODEL.FGFA.FLOW_MODE`."""
+    if mode == "composed":
+        return ComposedFlow()
+    return zero_key_flow if mode == "zero_key" else pairwise_flow
+
+
+def _pairs(keys: Sequence[int], windows: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Each key frame with each frame of its window."""
+    return [(key, n) for key, window in zip(keys, windows, strict=True) for n in window]
+
+
+def _no_flow(frames: FrameWindow, key: int) -> torch.Tensor:
+    """Flow (1, 2, H, W) of zero."""
+    feature = frames.maps("feature", [key])
+    return feature.new_zeros(1, 2, *feature.shape[-2:])
 
 
 def _steps_of(first: int, last: int) -> Iterator[tuple[int, int]]:
