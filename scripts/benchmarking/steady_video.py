@@ -82,12 +82,12 @@ def build(cfg: CfgNode, with_weights: bool) -> FGFA:
     if with_weights:
         FGFACheckpointer(model, cfg).load(cfg.MODEL.WEIGHTS)
     else:
-        _set_going(model)
+        set_going(model)
     return model
 
 
 @torch.no_grad()
-def _set_going(model: FGFA) -> None:
+def set_going(model: FGFA) -> None:
     """Gives a random model flow that is not zero, and features of about 1."""
     for parameter in model.flow_net.parameters():
         if parameter.dim() > 1 and not parameter.any():

@@ -37,6 +37,7 @@ from benchmarking.measuring import (
     time_alternately,
 )
 from benchmarking.model_parts import PARTS, PartMeter, clock
+from benchmarking.steady_video import set_going
 from benchmarking.workloads import moving_blobs, random_boxes
 from fgfa.config import load_config
 from fgfa.trainer import Trainer
@@ -95,6 +96,7 @@ class TrainingStep:
         torch.manual_seed(0)
         self._device = torch.device(cfg.MODEL.DEVICE)
         self._model = Trainer.build_model(cfg)
+        set_going(self._model)
         self._optimizer = Trainer.build_optimizer(cfg, self._model)
         self._batch = [_training_input(cfg, size) for _ in range(batch)]
         self._meter = PartMeter(self._model, clock(self._device))
@@ -169,7 +171,8 @@ def step_table(figures: dict[str, StepFigures]) -> str:
 
 
 def _step(args: argparse.Namespace, checkpointed: tuple[str, ...]) -> TrainingStep:
-    options = (*args.opts, "MODEL.DEVICE", args.device)
+    # Random weights would not stand the steps of a real rate for long.
+    options = (*args.opts, "MODEL.DEVICE", args.device, "SOLVER.BASE_LR", "1e-6")
     parts = ("MODEL.CHECKPOINTED_PARTS", str(list(checkpointed)))
     cfg = load_config(args.config_file, [*options, *parts])
     return TrainingStep(cfg, tuple(args.size), args.batch)
