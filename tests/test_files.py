@@ -1,9 +1,12 @@
 """Files that are complete or absent."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from fgfa.errors import InputError
 from fgfa.files import atomic_write, remove_left_over
 
 
@@ -26,6 +29,23 @@ def test_failure_keeps_the_former_file(tmp_path: Path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_room_is_one_sentence(tmp_path: Path, number: int):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    message = r"out\.txt cannot be written: .*; make room"
+    with pytest.raises(InputError, match=message), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(number, os.strerror(number))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_errors_pass(tmp_path: Path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out.txt"):
+        (tmp_path / "missing").read_text()
 
 
 def test_former_file_is_replaced(tmp_path: Path):

@@ -15,7 +15,9 @@ LEAVES = {"errors", "files"}
 # the package, "fgfa" its __init__.py, or a program beside it.
 MAY_IMPORT = {
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
+    "finite_losses": set(),
+    "stop_hook": set(),
     "config": set(),
     "convert": set(),
     "data": set(),
@@ -38,9 +40,10 @@ MAY_IMPORT = {
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
     "trainer": {
         *("activation_checkpointing", "checkpoint", "config", "data", "evaluation"),
-        *("modeling", "model_parts", "recent_metrics", "solver", "training_step"),
+        *("modeling", "model_parts", "recent_metrics", "solver", "stop_hook"),
+        "training_step",
     },
-    "training_step": {"data"},
+    "training_step": {"data", "finite_losses"},
     "video_batch": {"data", "detection_json", "evaluation", "predictor", "tracking"},
 }
 MAY_IMPORT["fgfa"] = set(MAY_IMPORT)

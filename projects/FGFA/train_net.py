@@ -19,7 +19,7 @@ from detectron2.utils.logger import setup_logger
 
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.config import load_config
-from fgfa.errors import InputError, one_sentence_errors
+from fgfa.errors import InputError, one_sentence_errors, quiet_interrupt
 from fgfa.modeling.inference_layout import prepare_for_inference
 from fgfa.trainer import Trainer
 
@@ -59,7 +59,8 @@ def main(args: argparse.Namespace) -> OrderedDict | None:
 
 
 if __name__ == "__main__":
-    with one_sentence_errors():
+    # StopOnSignal has said what there is to say.
+    with one_sentence_errors(), quiet_interrupt():
         args = default_argument_parser().parse_args()
         launch(
             main,

@@ -25,6 +25,7 @@ from fgfa.evaluation import ImageNetVIDEvaluator
 from fgfa.model_parts import freeze_parts
 from fgfa.recent_metrics import RecentMetrics
 from fgfa.solver import build_optimizer
+from fgfa.stop_hook import StopOnSignal
 from fgfa.training_step import AccumulatingTrainer
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Trainer(DefaultTrainer):
             seed=run_seed(cfg),
             batches_per_step=_batches_per_step(cfg),
             mixed_precision_on=device_type if cfg.SOLVER.AMP.ENABLED else None,
+            output_dir=cfg.OUTPUT_DIR,
         )
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = FGFACheckpointer(
@@ -71,7 +73,7 @@ class Trainer(DefaultTrainer):
         return super().train()
 
     def build_hooks(self) -> list[HookBase]:
-        return [RecentMetrics(), *super().build_hooks()]
+        return [RecentMetrics(), *super().build_hooks(), StopOnSignal(self.checkpointer)]
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import itertools
 import operator
+import signal
 from collections.abc import Callable, Iterable
 
 from detectron2.config import CfgNode
@@ -52,7 +53,14 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
         ),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
+        worker_init_fn=_ignore_stop_signals,
     )
+
+
+def _ignore_stop_signals(worker: int) -> None:
+    """A process that reads frames ends with the training, which may still finish a step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class SeededFrames(Dataset):
