@@ -66,3 +66,13 @@ def test_what_killed_programs_left_over_is_removed(tmp_path: Path):
         remove_left_over(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "a"])
     assert not list((tmp_path / "a").iterdir())
+
+
+def test_left_over_files_of_a_folder_alone(tmp_path: Path):
+    inner, outer = tmp_path / "a" / "x.json", tmp_path / "x.json"
+    blocks = [atomic_write(path) for path in (inner, outer)]
+    for block in blocks:
+        block.__enter__().write_text("half")
+    remove_left_over(tmp_path, below=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert list((tmp_path / "a").iterdir())

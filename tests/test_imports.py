@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "finite_losses": set(),
     "stop_hook": set(),
+    "evaluation_run": {"data", "evaluation", "trainer"},
     "config": set(),
     "convert": set(),
     "data": set(),

@@ -24,6 +24,7 @@ from fgfa.data import register_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES, write_moving_shapes
 from fgfa.errors import InputError
 from fgfa.evaluation.prediction_file import write_predictions
+from fgfa.evaluation.resumable import ResumableEvaluator
 
 ROOT = Path(__file__).parents[1]
 TRAIN_NET = ROOT / "projects" / "FGFA" / "train_net.py"
@@ -148,14 +149,45 @@ def test_seq_nms_starts_from_boxes_before_nms(
     train_net: ModuleType, config_file: str, monkeypatch: pytest.MonkeyPatch
 ):
     models = []
-    test = train_net.Trainer.test
+    evaluate = train_net.evaluate
     monkeypatch.setattr(
-        train_net.Trainer, "test", lambda cfg, model: models.append(model) or test(cfg, model)
+        train_net, "evaluate", lambda cfg, model, _: models.append(model) or evaluate(cfg, model)
     )
     run_here(train_net, config_file, "--eval-only")
     results = run_here(train_net, config_file, "--eval-only", "TEST.SEQ_NMS.ENABLED", "True")
     assert [model.roi_heads.test_nms_thresh for model in models] == [0.3, 1.0]
     assert "AP50" in results["bbox"]
+
+
+def interrupt_at_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = ResumableEvaluator.process
+
+    def interrupted(self: ResumableEvaluator, inputs: list[dict], outputs: list[dict]) -> None:
+        if inputs[0]["image_id"] == 2 * FRAMES:
+            raise InterruptedError
+        process(self, inputs, outputs)
+
+    monkeypatch.setattr(ResumableEvaluator, "process", interrupted)
+
+
+@pytest.mark.parametrize("seq_nms", ["True", "False"])
+def test_interrupted_evaluation_goes_on_behind_the_last_whole_video(
+    train_net: ModuleType, config_file: str, tmp_path: Path, seq_nms: str
+):
+    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms)
+    out = tmp_path / "out"
+    run_here(train_net, config_file, *options)
+    expected = [(out / name).read_bytes() for name in ("detections.txt", "results.json")]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        interrupt_at_last_frame(patch)
+        run_here(train_net, config_file, *options)
+    other = ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.5")
+    with pytest.raises(InputError, match="an unfinished evaluation of another model, config or"):
+        run_here(train_net, config_file, "--resume", *options, *other)
+    run_here(train_net, config_file, "--resume", *options)
+    assert "1 of 2 videos were evaluated before" in (out / "log.txt").read_text()
+    assert [(out / name).read_bytes() for name in ("detections.txt", "results.json")] == expected
+    assert not (out / "unfinished_evaluation").exists()
 
 
 def test_saved_raw_boxes_give_the_same_results_after_seq_nms(

@@ -31,6 +31,13 @@ def test_test_loader_reads_frames_in_order(cfg, videos, workers):
     assert [len(frame["new_frames"]) for (frame,) in batches] == [3, 1, 0, 0, 3, 0, 0]
 
 
+def test_test_loader_leaves_videos_out(cfg, videos):
+    (first, *_), *_ = build_test_loader(cfg, videos)
+    rest = list(build_test_loader(cfg, videos, leave_out={first["video_id"]}))
+    assert [frame["image_id"] for (frame,) in rest] == [5, 6, 7]
+    assert [len(frame["new_frames"]) for (frame,) in rest] == [3, 0, 0]
+
+
 def test_test_loader_gives_batches_of_one_video(cfg, videos):
     cfg.TEST.FRAMES_PER_BATCH = 3
     batches = list(build_test_loader(cfg, videos))

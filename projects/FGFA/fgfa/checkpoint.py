@@ -13,7 +13,7 @@ from torch import nn
 
 from fgfa import model_zoo
 from fgfa.errors import InputError
-from fgfa.files import atomic_write
+from fgfa.files import atomic_write, remove_left_over
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +137,7 @@ class FGFACheckpointer(_Checkpointer):
         states = {key: value.state_dict() for key, value in self.checkpointables.items()}
         path = os.path.join(self.save_dir, f"{name}.pth")
         logger.info("Saving checkpoint to %s", path)
+        remove_left_over(self.save_dir, below=False)  # of a training that was killed as it saved
         data = {"model": self.model.state_dict(), **states, **kwargs}
         try:
             with atomic_write(path) as temporary:

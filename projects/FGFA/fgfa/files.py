@@ -45,11 +45,15 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_left_over(folder: str | os.PathLike[str]) -> None:
-    """Removes the temporary files of programs that were killed, in a folder and below.
+def remove_left_over(folder: str | os.PathLike[str], below: bool = True) -> None:
+    """Removes the temporary files of programs that were killed.
 
     No other program may be writing there.
+
+    Args:
+        folder: where they are.
+        below: whether in all folders below it, too.
     """
-    for path in Path(folder).rglob(".*.part*"):
+    for path in Path(folder).glob("**/.*.part*" if below else ".*.part*"):
         if _TEMPORARY.fullmatch(path.name):
             path.unlink()

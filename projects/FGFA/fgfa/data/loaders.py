@@ -2,8 +2,8 @@
 
 import itertools
 import operator
-import signal
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable
 
 from detectron2.config import CfgNode
 from detectron2.data import (
@@ -53,14 +53,13 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
         ),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
-        worker_init_fn=_ignore_stop_signals,
+        worker_init_fn=_leave_process_group,
     )
 
 
-def _ignore_stop_signals(worker: int) -> None:
-    """A process that reads frames ends with the training, which may still finish a step."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _leave_process_group(worker: int) -> None:
+    """Ctrl-C goes to a whole group, and the training may still need frames to finish a step."""
+    os.setpgrp()
 
 
 class SeededFrames(Dataset):
@@ -87,8 +86,15 @@ class SeededFrames(Dataset):
             return self._mapper(self._frames[index])
 
 
-def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
+def build_test_loader(
+    cfg: CfgNode, dataset_name: str, leave_out: Collection[str] = ()
+) -> DataLoader:
     """Frames in order, whole videos on each rank; a batch is TEST.FRAMES_PER_BATCH of one video.
+
+    Args:
+        cfg: a config with FGFA's keys.
+        dataset_name: a registered data set.
+        leave_out: `video_id` of videos that are not to be read.
 
     Raises:
         InputError: the data set is not registered or cannot be read, or FGFA is to run on one that
@@ -99,6 +105,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     mapper = VideoDatasetMapper(cfg, is_train=False)
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
+    frames = [frame for frame in frames if frame["video_id"] not in leave_out]
     video_ids = [frame["video_id"] for frame in frames]
     return DataLoader(
         MapDataset(DatasetFromList(frames, copy=False), mapper),
