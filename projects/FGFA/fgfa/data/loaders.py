@@ -9,6 +9,7 @@ from detectron2.data import (
     DatasetCatalog,
     DatasetFromList,
     MapDataset,
+    MetadataCatalog,
     build_detection_train_loader,
     get_detection_dataset_dicts,
 )
@@ -40,6 +41,7 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
     seed = run_seed(cfg) if seed is None else seed
     with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
         parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
+    _check_class_count(cfg, cfg.DATASETS.TRAIN)
     frames = parts["dataset"]
     grouped = parts["aspect_ratio_grouping"]
     return DataLoader(
@@ -88,6 +90,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     """
     _check_registered([dataset_name])
     frames = get_detection_dataset_dicts(dataset_name, filter_empty=False)
+    _check_class_count(cfg, [dataset_name])
     mapper = VideoDatasetMapper(cfg, is_train=False)
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
@@ -106,8 +109,20 @@ def _check_registered(names: Iterable[str]) -> None:
     for name in names:
         if name not in DatasetCatalog.list():
             raise InputError(
-                f"Data set '{name}' is not registered; call register_imagenet_vid or "
-                f"register_coco_vid, or use one of {', '.join(sorted(DatasetCatalog.list()))}."
+                f"Data set '{name}' is not registered; name it in the datasets.yaml of "
+                "DETECTRON2_DATASETS, call register_imagenet_vid or register_coco_vid, or use one "
+                f"of {', '.join(sorted(DatasetCatalog.list()))}."
+            )
+
+
+def _check_class_count(cfg: CfgNode, names: Iterable[str]) -> None:
+    """Raises where data sets, which have been read, have more classes than the model."""
+    for name in names:
+        count = len(MetadataCatalog.get(name).get("thing_classes", ()))
+        if count > cfg.MODEL.ROI_HEADS.NUM_CLASSES:
+            raise InputError(
+                f"Data set '{name}' has {count} classes, the model "
+                f"{cfg.MODEL.ROI_HEADS.NUM_CLASSES}; set MODEL.ROI_HEADS.NUM_CLASSES to {count}."
             )
 
 

@@ -14,7 +14,8 @@ def registered_dataset(name: str) -> tuple[list[dict], list[str]]:
     if name not in DatasetCatalog:
         known = [n for n in DatasetCatalog if _evaluator_type(n) == "imagenet_vid"]
         raise InputError(
-            f"no data set is named {name}: register it, or choose one of {', '.join(known)}"
+            f"no data set is named {name}: name it in the datasets.yaml of DETECTRON2_DATASETS, "
+            f"register it, or choose one of {', '.join(known)}"
         )
     return DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
 
