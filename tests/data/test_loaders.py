@@ -206,6 +206,15 @@ def test_unknown_names_are_named(cfg):
         build_test_loader(cfg, "nowhere_val")
 
 
+def test_classes_of_training_and_test_that_differ(cfg, videos, caplog):
+    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (videos,)
+    build_train_loader(cfg)
+    assert "are not those of" not in caplog.text
+    cfg.DATASETS.TEST = ("vid_mini_val",)
+    build_train_loader(cfg)
+    assert f"The classes of {videos} (dog) are not those of vid_mini_val" in caplog.text
+
+
 def test_more_classes_than_the_model_has(cfg, videos):
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = 0
     cfg.DATASETS.TRAIN = (videos,)

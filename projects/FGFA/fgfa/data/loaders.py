@@ -1,6 +1,7 @@
 """Detectron2's data loaders with the mapper and the sampler for videos."""
 
 import itertools
+import logging
 import operator
 from collections.abc import Callable, Iterable
 
@@ -17,10 +18,13 @@ from detectron2.data.build import trivial_batch_collator
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from fgfa.data.class_names import find_class_names
 from fgfa.data.mapper import VideoDatasetMapper
 from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
 from fgfa.data.seeding import mixed_seed, run_seed, seeded
 from fgfa.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int = 0) -> DataLoader:
@@ -42,6 +46,7 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
     with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
         parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
     _check_class_count(cfg, cfg.DATASETS.TRAIN)
+    _compare_classes(cfg)
     frames = parts["dataset"]
     grouped = parts["aspect_ratio_grouping"]
     return DataLoader(
@@ -123,6 +128,22 @@ def _check_class_count(cfg: CfgNode, names: Iterable[str]) -> None:
             raise InputError(
                 f"Data set '{name}' has {count} classes, the model "
                 f"{cfg.MODEL.ROI_HEADS.NUM_CLASSES}; set MODEL.ROI_HEADS.NUM_CLASSES to {count}."
+            )
+
+
+def _compare_classes(cfg: CfgNode) -> None:
+    """Warns where the classes of training data, which has been read, are not those of the test."""
+    expected = list(find_class_names(cfg))
+    for name in cfg.DATASETS.TRAIN:
+        classes = list(MetadataCatalog.get(name).get("thing_classes", ()))
+        if expected and classes != expected:
+            logger.warning(
+                "The classes of %s (%s) are not those of %s (%s), in this order: detections will "
+                "be scored as other classes than they are.",
+                name,
+                ", ".join(classes),
+                cfg.DATASETS.TEST[0],
+                ", ".join(expected),
             )
 
 
