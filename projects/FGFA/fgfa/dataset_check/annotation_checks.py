@@ -66,15 +66,15 @@ def _check_boxes(table: BoxTable) -> list[Finding]:
 
 
 def _rows(kind: Kind, table: BoxTable, chosen: np.ndarray) -> list[Finding]:
-    return findings_of(kind, (table.describe(row) for row in np.flatnonzero(chosen)))
+    return findings_of(kind, np.flatnonzero(chosen), table.describe)
 
 
 def _check_tracks(table: BoxTable) -> list[Finding]:
     first, second, distance = table.pairs()
     changed = table.classes[first] != table.classes[second]
     return [
-        *findings_of(Kind.REPEATED_TRACK, map(table.describe, second[distance == 0])),
-        *findings_of(Kind.TRACK_OF_CLASSES, map(table.describe, second[changed])),
+        *findings_of(Kind.REPEATED_TRACK, second[distance == 0], table.describe),
+        *findings_of(Kind.TRACK_OF_CLASSES, second[changed], table.describe),
     ]
 
 
@@ -84,20 +84,18 @@ def _check_jumps(table: BoxTable, jump: float) -> list[Finding]:
     order = order[steps[order] > jump]
     return findings_of(
         Kind.JUMP,
-        (
-            f"{table.describe(row)} moved by {step:.1f} of its size"
-            for row, step in zip(rows[order], steps[order], strict=True)
-        ),
+        order,
+        lambda i: f"{table.describe(rows[i])} moved by {steps[i]:.1f} of its size",
     )
 
 
 def _check_videos(dicts: Sequence[dict]) -> list[Finding]:
     repeated = Counter(frame["image_id"] for frame in dicts)
-    shared = (
+    shared = [
         f"{frame['file_name']}: image_id {frame['image_id']}"
         for frame in dicts
         if repeated[frame["image_id"]] > 1
-    )
+    ]
     sizes, without = [], []
     for video_id, group in groupby(dicts, key=lambda frame: frame["video_id"]):
         frames = list(group)
@@ -116,5 +114,5 @@ def _check_videos(dicts: Sequence[dict]) -> list[Finding]:
 
 def _check_classes(table: BoxTable, class_names: Sequence[str]) -> list[Finding]:
     counts = np.bincount(table.classes, minlength=len(class_names))
-    missing = (name for name, count in zip(class_names, counts, strict=True) if count == 0)
+    missing = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
     return findings_of(Kind.CLASS_WITHOUT_BOXES, missing)

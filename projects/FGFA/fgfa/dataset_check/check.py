@@ -58,7 +58,7 @@ def check_dataset(name: str, images: Images = Images.READ, jump: float = 1.0) ->
     dicts = DatasetCatalog[name](problems=problems)
     class_names = MetadataCatalog.get(name).thing_classes
     table = BoxTable.of_dicts(dicts)
-    others = (f"{name}, {count} objects" for name, count in problems.other_names.most_common())
+    others = [f"{name}, {count} objects" for name, count in problems.other_names.most_common()]
     findings = [
         *findings_of(Kind.UNREADABLE_ANNOTATION, problems.sentences),
         *findings_of(Kind.UNKNOWN_CLASS, others),

@@ -1,8 +1,11 @@
 """What is wrong or odd in a data set, by kind."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 _MOST_KEPT = 1000  # places of a kind; of the others, how many there are
 
@@ -47,11 +50,16 @@ class Finding:
     places: tuple[str, ...]
 
 
-def findings_of(kind: Kind, places: Iterable[str]) -> list[Finding]:
-    """A finding of each place where something of a kind is found, or none without places."""
-    count, kept = 0, []
-    for place in places:
-        count += 1
-        if count <= _MOST_KEPT:
-            kept.append(place)
-    return [Finding(kind, count, tuple(kept))] if count else []
+def findings_of(
+    kind: Kind, items: Sequence[_T], describe: Callable[[_T], str] = str
+) -> list[Finding]:
+    """One finding of all items where something of a kind is found, or none without items.
+
+    Args:
+        kind: what is found.
+        items: where.
+        describe: makes a sentence of an item.
+    """
+    if len(items) == 0:
+        return []
+    return [Finding(kind, len(items), tuple(map(describe, items[:_MOST_KEPT])))]
