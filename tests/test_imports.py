@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "config": set(),
     "convert": set(),
     "data": set(),
+    "dataset_check": {"data", "evaluation", "report"},
     "detection_json": set(),
     "drawing": set(),
     "evaluation": set(),

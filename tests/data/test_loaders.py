@@ -211,3 +211,20 @@ def test_unknown_names_are_named(cfg):
         build_train_loader(cfg)
     with pytest.raises(InputError, match="'nowhere_val' is not registered"):
         build_test_loader(cfg, "nowhere_val")
+
+
+def test_classes_of_training_and_test_that_differ(cfg, videos, caplog):
+    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (videos,)
+    build_train_loader(cfg)
+    assert "are not those of" not in caplog.text
+    cfg.DATASETS.TEST = ("vid_mini_val",)
+    build_train_loader(cfg)
+    assert f"The classes of {videos} (dog) are not those of vid_mini_val" in caplog.text
+
+
+def test_more_classes_than_the_model_has(cfg, videos):
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = 0
+    cfg.DATASETS.TRAIN = (videos,)
+    for build in (lambda: build_train_loader(cfg), lambda: build_test_loader(cfg, videos)):
+        with pytest.raises(InputError, match=r"has 1 classes, the model 0; set MODEL\.ROI_HEADS"):
+            build()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
@@ -9,6 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from detectron2.structures import BoxMode
 
+from fgfa.data.load_problems import STRICT
 from fgfa.errors import InputError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -19,7 +21,7 @@ class FrameAnnotation:
     """Content of one annotation file.
 
     Attributes:
-        height, width: size of the frame, pixels.
+        height, width: size of the frame, pixels; 0 where the file is wrong and that is tolerated.
         objects: Detectron2 annotations in the order of the file: `bbox` (x1, y1, x2, y2 in pixels,
             both corners inside the box) with `bbox_mode`, `category_id`, and `track_id` and
             `occluded` where the file has them.
@@ -32,17 +34,23 @@ class FrameAnnotation:
     other_names: list[str]
 
 
-def read_annotation(path: str, categories: Mapping[str, int]) -> FrameAnnotation:
+def read_annotation(
+    path: str, categories: Mapping[str, int], tolerance: AbstractContextManager = STRICT
+) -> FrameAnnotation:
     """Reads an annotation file.
 
     Args:
         path: the XML file.
         categories: category id of each object name. Objects of other names are left out.
+        tolerance: `LoadProblems`, to leave out what is wrong.
 
     Raises:
         InputError: the file is missing or malformed; the sentence names the file and the object.
     """
-    return parse_annotation(path, read_content(path), categories)
+    annotation = FrameAnnotation(0, 0, [], [])
+    with tolerance:
+        annotation = parse_annotation(path, read_content(path), categories, tolerance)
+    return annotation
 
 
 def read_content(path: str) -> bytes:
@@ -61,13 +69,18 @@ def read_content(path: str) -> bytes:
         ) from error
 
 
-def parse_annotation(path: str, content: bytes, categories: Mapping[str, int]) -> FrameAnnotation:
+def parse_annotation(
+    path: str,
+    content: bytes,
+    categories: Mapping[str, int],
+    tolerance: AbstractContextManager = STRICT,
+) -> FrameAnnotation:
     """What `read_annotation` gives for the bytes of an annotation file.
 
     Args:
         path: the file, for the messages of errors.
         content: its bytes.
-        categories: see `read_annotation`.
+        categories, tolerance: see `read_annotation`.
 
     Raises:
         InputError: the content is malformed.
@@ -79,11 +92,12 @@ def parse_annotation(path: str, content: bytes, categories: Mapping[str, int]) -
     objects, other_names = [], []
     for index, element in enumerate(root.iterfind("object"), start=1):
         where = f"{path}, object {index}"
-        name = _text(where, element, "name")
-        if name in categories:
-            objects.append({"category_id": categories[name], **_box(where, element)})
-        else:
-            other_names.append(name)
+        with tolerance:
+            name = _text(where, element, "name")
+            if name in categories:
+                objects.append({"category_id": categories[name], **_box(where, element)})
+            else:
+                other_names.append(name)
     return FrameAnnotation(int(height), int(width), objects, other_names)
 
 

@@ -1,10 +1,18 @@
-"""Registers the built-in data sets, below the folder that DETECTRON2_DATASETS names."""
+"""Registers the built-in data sets, below the folder that DETECTRON2_DATASETS names.
 
+Those of the file `datasets.yaml` in that folder follow.
+"""
+
+import logging
 import os
 from pathlib import Path
 
+from fgfa.data.datasets_file import FILE_NAME, register_datasets_file
 from fgfa.data.imagenet_vid import register_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES
+from fgfa.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def register_builtin(root: Path) -> None:
@@ -40,4 +48,19 @@ def register_builtin(root: Path) -> None:
         )
 
 
-register_builtin(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")))
+def register_own(path: Path) -> None:
+    """Registers the data sets of a `datasets.yaml`, if it is there.
+
+    One that cannot be used is no error but a warning, since this runs on import, and the built-in
+    data sets do without.
+    """
+    if path.is_file():
+        try:
+            register_datasets_file(path)
+        except InputError as error:
+            logger.warning("No data set of one's own is registered: %s", error)
+
+
+_root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets"))
+register_builtin(_root)
+register_own(_root / FILE_NAME)

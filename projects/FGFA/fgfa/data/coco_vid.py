@@ -8,6 +8,7 @@ from typing import TypeVar
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
+from fgfa.data.load_problems import STRICT, LoadProblems
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
 
@@ -33,8 +34,8 @@ def register_coco_vid(name: str, json_file: str | Path, image_root: str | Path) 
         evaluator_type="imagenet_vid", json_file=str(json_file), image_root=str(image_root)
     )
 
-    def load() -> list[dict]:
-        frames, names = _load(json_file, image_root)
+    def load(problems: LoadProblems | None = None) -> list[dict]:
+        frames, names = _load(json_file, image_root, problems)
         metadata.set(
             thing_classes=list(names.values()),
             thing_dataset_id_to_contiguous_id={id_: cls for cls, id_ in enumerate(names)},
@@ -68,8 +69,14 @@ def load_coco_vid(json_file: str | Path, image_root: str | Path) -> tuple[list[d
     return frames, list(names.values())
 
 
-def _load(json_file: str | Path, image_root: str | Path) -> tuple[list[dict], dict[int, str]]:
-    """Frames, and the name of each category id in rising order."""
+def _load(
+    json_file: str | Path, image_root: str | Path, problems: LoadProblems | None = None
+) -> tuple[list[dict], dict[int, str]]:
+    """Frames, and the name of each category id in rising order.
+
+    Images and annotations that are wrong are left out where there are `problems` to take them up.
+    """
+    tolerance = STRICT if problems is None else problems
     content = _Record(str(json_file), _read_json(json_file))
     categories = sorted(content.records("categories"), key=lambda record: record.integer("id"))
     contiguous = {record.integer("id"): index for index, record in enumerate(categories)}
@@ -78,10 +85,13 @@ def _load(json_file: str | Path, image_root: str | Path) -> tuple[list[dict], di
     videos = {record.integer("id"): [] for record in content.records("videos")}
     annotations = {}
     for image in content.records("images"):
-        image.lookup("video_id", videos).append(image)
-        annotations[image.integer("id")] = []
+        with tolerance:
+            _check_image(image)
+            image.lookup("video_id", videos).append(image)
+            annotations[image.integer("id")] = []
     for record in content.records("annotations"):
-        record.lookup("image_id", annotations).append(_annotation(record, contiguous))
+        with tolerance:
+            record.lookup("image_id", annotations).append(_annotation(record, contiguous))
     frames = [
         frame
         for video_id, images in videos.items()
@@ -153,6 +163,12 @@ def _read_json(path: str | Path) -> object:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except ValueError as error:
         raise InputError(f"{path}: not a complete JSON file ({error}); replace it.") from error
+
+
+def _check_image(image: _Record) -> None:
+    image.text("file_name")
+    for key in ("id", "frame_id", "height", "width"):
+        image.integer(key)
 
 
 def _annotation(record: _Record, contiguous: dict[int, int]) -> dict:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from tqdm import tqdm
 
 from fgfa.data.annotation_cache import read_annotations
-from fgfa.data.annotation_xml import FrameAnnotation
+from fgfa.data.annotation_xml import FrameAnnotation, read_annotation
 from fgfa.data.image_set import ListedClip, read_image_set
+from fgfa.data.load_problems import LoadProblems
 from fgfa.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -99,12 +101,14 @@ def load_imagenet_vid(
     categories: Mapping[str, int],
     subset: str | None = None,
     key_frames: bool | None = None,
+    problems: LoadProblems | None = None,
 ) -> list[dict]:
     """Reads the annotations of a data set in ImageNet VID's layout. The images may be absent.
 
     Args:
         root, image_set, subset, key_frames: see :func:`register_imagenet_vid`.
         categories: category id of each `<name>` of the XML files.
+        problems: takes up what is wrong with annotations, which is left out then.
 
     Returns:
         One dict a frame, in the order of the list: Detectron2's `file_name`, `image_id`, `height`,
@@ -119,8 +123,15 @@ def load_imagenet_vid(
     subset = subset or _subset_of(root, clips[0])
     folder = root / "Annotations" / subset
     paths = [f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed]
-    annotations = read_annotations(paths, categories, f"annotations of {image_set}")
+    title = f"annotations of {image_set}"
+    if problems is None:
+        annotations = read_annotations(paths, categories, title)
+    else:
+        progress = tqdm(paths, desc=title, unit="frame", delay=1)
+        annotations = [read_annotation(path, categories, problems) for path in progress]
     other_names = Counter(name for annotation in annotations for name in annotation.other_names)
+    if problems is not None:
+        problems.other_names.update(other_names)
     in_order = iter(annotations)
     frames = [
         frame for clip in clips for frame in _clip_frames(root / "Data" / subset, clip, in_order)

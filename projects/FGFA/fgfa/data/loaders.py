@@ -1,6 +1,7 @@
 """Detectron2's data loaders with the mapper and the sampler for videos."""
 
 import itertools
+import logging
 import operator
 import os
 from collections.abc import Callable, Collection, Iterable
@@ -10,6 +11,7 @@ from detectron2.data import (
     DatasetCatalog,
     DatasetFromList,
     MapDataset,
+    MetadataCatalog,
     build_detection_train_loader,
     get_detection_dataset_dicts,
 )
@@ -17,10 +19,13 @@ from detectron2.data.build import trivial_batch_collator
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from fgfa.data.class_names import find_class_names
 from fgfa.data.mapper import VideoDatasetMapper
 from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
 from fgfa.data.seeding import mixed_seed, run_seed, seeded
 from fgfa.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int = 0) -> DataLoader:
@@ -41,6 +46,8 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
     seed = run_seed(cfg) if seed is None else seed
     with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
         parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
+    _check_class_count(cfg, cfg.DATASETS.TRAIN)
+    _compare_classes(cfg)
     frames = parts["dataset"]
     grouped = parts["aspect_ratio_grouping"]
     return DataLoader(
@@ -102,6 +109,7 @@ def build_test_loader(
     """
     _check_registered([dataset_name])
     frames = get_detection_dataset_dicts(dataset_name, filter_empty=False)
+    _check_class_count(cfg, [dataset_name])
     mapper = VideoDatasetMapper(cfg, is_train=False)
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
@@ -121,8 +129,36 @@ def _check_registered(names: Iterable[str]) -> None:
     for name in names:
         if name not in DatasetCatalog.list():
             raise InputError(
-                f"Data set '{name}' is not registered; call register_imagenet_vid or "
-                f"register_coco_vid, or use one of {', '.join(sorted(DatasetCatalog.list()))}."
+                f"Data set '{name}' is not registered; name it in the datasets.yaml of "
+                "DETECTRON2_DATASETS, call register_imagenet_vid or register_coco_vid, or use one "
+                f"of {', '.join(sorted(DatasetCatalog.list()))}."
+            )
+
+
+def _check_class_count(cfg: CfgNode, names: Iterable[str]) -> None:
+    """Raises where data sets, which have been read, have more classes than the model."""
+    for name in names:
+        count = len(MetadataCatalog.get(name).get("thing_classes", ()))
+        if count > cfg.MODEL.ROI_HEADS.NUM_CLASSES:
+            raise InputError(
+                f"Data set '{name}' has {count} classes, the model "
+                f"{cfg.MODEL.ROI_HEADS.NUM_CLASSES}; set MODEL.ROI_HEADS.NUM_CLASSES to {count}."
+            )
+
+
+def _compare_classes(cfg: CfgNode) -> None:
+    """Warns where the classes of training data, which has been read, are not those of the test."""
+    expected = list(find_class_names(cfg))
+    for name in cfg.DATASETS.TRAIN:
+        classes = list(MetadataCatalog.get(name).get("thing_classes", ()))
+        if expected and classes != expected:
+            logger.warning(
+                "The classes of %s (%s) are not those of %s (%s), in this order: detections will "
+                "be scored as other classes than they are.",
+                name,
+                ", ".join(classes),
+                cfg.DATASETS.TEST[0],
+                ", ".join(expected),
             )
 
 

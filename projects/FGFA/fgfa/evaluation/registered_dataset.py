@@ -11,12 +11,22 @@ def registered_dataset(name: str) -> tuple[list[dict], list[str]]:
     Raises:
         InputError: no data set has this name.
     """
+    require_registered(name)
+    return DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
+
+
+def require_registered(name: str) -> None:
+    """Makes sure that a data set of this name is registered.
+
+    Raises:
+        InputError: none is; the sentence lists those that are.
+    """
     if name not in DatasetCatalog:
         known = [n for n in DatasetCatalog if _evaluator_type(n) == "imagenet_vid"]
         raise InputError(
-            f"no data set is named {name}: register it, or choose one of {', '.join(known)}"
+            f"no data set is named {name}: name it in the datasets.yaml of DETECTRON2_DATASETS, "
+            f"register it, or choose one of {', '.join(known)}"
         )
-    return DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
 
 
 def category_ids(name: str) -> list[int] | None:

@@ -1,0 +1,1 @@
+"""Annotations of own videos in other formats, and their way to COCO-VID JSON."""

@@ -1,0 +1,81 @@
+"""Data sets of one's own, named in a file `datasets.yaml` for all programs, without Python.
+
+    pets_train:                        # the name in DATASETS.TRAIN, --dataset, ...
+      json_file: pets/train.json       # COCO-VID
+      image_root: pets/frames
+    pets_val:
+      root: pets/ILSVRC2015            # ImageNet VID's layout
+      image_set: VID_val_videos
+      class_names: [cat, dog]
+
+The keys are the arguments of `register_coco_vid` and `register_imagenet_vid`; paths are relative to
+the folder of the file.
+"""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from detectron2.data import DatasetCatalog
+
+from fgfa.data.coco_vid import register_coco_vid
+from fgfa.data.imagenet_vid import register_imagenet_vid
+from fgfa.errors import InputError
+
+FILE_NAME = "datasets.yaml"
+
+_PATHS = ("json_file", "image_root", "root")
+
+
+def register_datasets_file(path: Path) -> list[str]:
+    """Registers the data sets of a file; theirs need not exist until they are used.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: the file is malformed, and none is registered; the sentence names the data set.
+    """
+    entries = [_entry(path, name, keys) for name, keys in _read(path).items()]
+    for register, name, keys in entries:
+        register(name, **keys)
+    return [name for _, name, _ in entries]
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a YAML file ({reason}); correct it.") from error
+    if not isinstance(content, dict | None):
+        raise InputError(f"{path}: it must hold names of data sets, with keys below each.")
+    return content or {}
+
+
+def _entry(path: Path, name: object, keys: object) -> tuple[Callable[..., None], str, dict]:
+    """What registers a data set: a function, a name, and the function's other arguments."""
+    where = f"{path}, {name}"
+    if not isinstance(name, str) or not isinstance(keys, dict):
+        raise InputError(f"{where}: it must be a name with keys below it, such as json_file.")
+    if name in DatasetCatalog:
+        raise InputError(f"{where}: there is a data set of this name; choose another name.")
+    register = register_coco_vid if "json_file" in keys else register_imagenet_vid
+    try:
+        inspect.signature(register).bind(name, **keys)
+    except TypeError as error:
+        raise InputError(
+            f"{where}: {error}; COCO-VID takes json_file and image_root, ImageNet VID's layout "
+            "root, image_set and class_names."
+        ) from error
+    for key in ("image_set", *_PATHS):
+        if not isinstance(keys.get(key, ""), str):
+            raise InputError(f"{where}: key '{key}' is {keys[key]!r:.40}; it must be a path.")
+    names = keys.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
+        raise InputError(f"{where}: key 'class_names' must be a list of names, such as [cat, dog].")
+    paths = {key: path.parent / keys[key] for key in _PATHS if key in keys}
+    return register, name, {**keys, **paths}
