@@ -73,6 +73,18 @@ def test_fgfa_is_not_tested_on_key_frames(cfg, tiny_vid, dataset_name):
     assert len(build_test_loader(cfg, dataset_name)) == 2
 
 
+def test_train_loader_takes_a_sampler_of_ones_own(cfg, videos):
+    cfg.DATASETS.TRAIN = (videos,)
+    cfg.SOLVER.IMS_PER_BATCH = 1
+
+    def last_frames_first(frames):
+        return itertools.cycle(reversed(range(len(frames))))
+
+    loader = build_train_loader(cfg, make_sampler=last_frames_first)
+    image_ids = [frame["image_id"] for (frame,) in itertools.islice(loader, 8)]
+    assert image_ids == [7, 6, 5, 4, 3, 2, 1, 7]
+
+
 def test_train_loader_draws_batches_without_end(cfg, videos):
     cfg.DATASETS.TRAIN = (videos,)
     cfg.SOLVER.IMS_PER_BATCH = 3

@@ -69,7 +69,7 @@ class Trainer(DefaultTrainer):
         step = self._trainer
         logger.info("The training's seed is %d.", step.seed)
         first_batch = self.start_iter * step.batches_per_step
-        step.data_loader = build_train_loader(self.cfg, seed=step.seed, first_batch=first_batch)
+        step.data_loader = self.build_train_loader(self.cfg, step.seed, first_batch)
         return super().train()
 
     def build_hooks(self) -> list[HookBase]:
@@ -87,8 +87,11 @@ class Trainer(DefaultTrainer):
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict]]:
-        return build_train_loader(cfg)
+    def build_train_loader(
+        cls, cfg: CfgNode, seed: int | None = None, first_batch: int = 0
+    ) -> Iterable[list[dict]]:
+        """See `fgfa.data.build_train_loader`; a subclass can choose another sampler."""
+        return build_train_loader(cfg, seed, first_batch)
 
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:

@@ -4,7 +4,7 @@ import itertools
 import logging
 import operator
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from detectron2.config import CfgNode
 from detectron2.data import (
@@ -28,7 +28,12 @@ from fgfa.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int = 0) -> DataLoader:
+def build_train_loader(
+    cfg: CfgNode,
+    seed: int | None = None,
+    first_batch: int = 0,
+    make_sampler: Callable[[Sequence[dict]], Iterable[int]] | None = None,
+) -> DataLoader:
     """Endless shuffled batches of `cfg.DATASETS.TRAIN`, over all ranks SOLVER.IMS_PER_BATCH frames.
 
     Batches follow from the seed alone, whatever DATALOADER.NUM_WORKERS is.
@@ -37,6 +42,9 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
         cfg: a config with FGFA's keys.
         seed: of order, augmentation and neighbors, from 0; by default `run_seed`.
         first_batch: the batch to begin with. Those before it are not read.
+        make_sampler: makes of the dicts of all frames an endless order of their indices for this
+            rank; by default the sampler that DATALOADER.SAMPLER_TRAIN names. numpy's generator is
+            seeded when it is called.
 
     Raises:
         InputError: a data set is not registered or cannot be read, or keys do not fit one another.
@@ -46,14 +54,15 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
     seed = run_seed(cfg) if seed is None else seed
     with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
         parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
+        frames = parts["dataset"]
+        sampler = parts["sampler"] if make_sampler is None else make_sampler(frames)
     _check_class_count(cfg, cfg.DATASETS.TRAIN)
     _compare_classes(cfg)
-    frames = parts["dataset"]
     grouped = parts["aspect_ratio_grouping"]
     return DataLoader(
         SeededFrames(frames, parts["mapper"], seed),
         batch_sampler=TrainingBatchSampler(
-            parts["sampler"],
+            sampler,
             [grouped and frame["width"] > frame["height"] for frame in frames],
             _frames_per_rank(cfg),
             first_batch=first_batch,
