@@ -27,7 +27,9 @@ from fgfa.data import builtin
 from fgfa.modeling import FLOW_NET_REGISTRY
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Its commands go on from each other; tests/docs/test_own_data.py runs them.
+WITH_OWN_TEST = ROOT / "docs" / "own_data.md"
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {WITH_OWN_TEST})]
 REGISTRIES = (
     FLOW_NET_REGISTRY,
     d2.BACKBONE_REGISTRY,
