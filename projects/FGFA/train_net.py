@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Trains and evaluates FGFA and its single-frame baseline, with the arguments of Detectron2.
 
-    python projects/FGFA/train_net.py --num-gpus 8 \
+    python projects/FGFA/train_net.py --num-gpus 4 \
         --config-file configs/imagenet_vid/fgfa_rfcn_R_101.yaml
     python projects/FGFA/train_net.py --eval-only \
         --config-file configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml MODEL.WEIGHTS model.pth

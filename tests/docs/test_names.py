@@ -7,7 +7,7 @@ import pytest
 import yaml
 from detectron2.config import CfgNode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED_PAGES = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "projects/FGFA/README.md"]
 

@@ -26,7 +26,7 @@ from fgfa import add_fgfa_config, load_config, model_zoo
 from fgfa.data import builtin
 from fgfa.modeling import FLOW_NET_REGISTRY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Its commands go on from each other; tests/docs/test_own_data.py runs them.
 WITH_OWN_TEST = ROOT / "docs" / "own_data.md"
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {WITH_OWN_TEST})]
@@ -149,7 +149,7 @@ def check_command(words: list[str], monkeypatch) -> None:
         case [script, *argv] if script.endswith(".sh"):
             check_shell_script(script, argv)
         case _:
-            pytest.fail("tests/test_docs.py does not know how to check this command")
+            pytest.fail("tests/docs/test_commands.py does not know how to check this command")
 
 
 def split_assignments(words: list[str]) -> tuple[list[str], dict[str, str]]:
