@@ -27,6 +27,16 @@ TINY = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-cases",
+        type=int,
+        default=250,
+        metavar="N",
+        help="hostile files of each kind in tests/fuzz (default: %(default)s)",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps what tests cache out of the user's folder."""

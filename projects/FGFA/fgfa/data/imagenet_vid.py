@@ -118,8 +118,9 @@ def load_imagenet_vid(
     clips = read_image_set(_find_list(root, image_set), key_frames)
     subset = subset or _subset_of(root, clips[0])
     folder = root / "Annotations" / subset
-    paths = [f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed]
-    annotations = read_annotations(paths, categories, f"annotations of {image_set}")
+    paths = (f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed)
+    count = sum(len(clip.listed) for clip in clips)
+    annotations = read_annotations(paths, count, categories, f"annotations of {image_set}")
     other_names = Counter(name for annotation in annotations for name in annotation.other_names)
     in_order = iter(annotations)
     frames = [
