@@ -400,7 +400,7 @@ def test_options_reach_the_config(demo: ModuleType, images: str, tmp_path: Path)
     [
         (["--video-input", "none.mp4"], "none.mp4 does not exist"),
         (["--input", "none/*.jpg"], "no image file matches"),
-        (["--input", __file__, "--output", "out"], "cannot be read as an image"),
+        (["--input", __file__, "--output", "out"], "the image cannot be read"),
         (
             ["--input", __file__, "--output", "out.avi"],
             "neither an .mp4 or .jsonl file nor a folder",

@@ -7,8 +7,9 @@ from glob import glob
 from pathlib import Path, PurePath
 
 import numpy as np
-from detectron2.data.detection_utils import read_image
+from detectron2.data.detection_utils import _apply_exif_orientation, convert_PIL_to_numpy
 
+from fgfa.data.frame_reading import open_image
 from fgfa.errors import InputError
 
 
@@ -65,7 +66,6 @@ def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
         InputError: if a file is not an image.
     """
     for path in paths:
-        try:
-            yield read_image(path, format="BGR")
-        except (OSError, SyntaxError) as error:  # PIL reports a broken PNG as SyntaxError
-            raise InputError(f"{path} cannot be read as an image ({error})") from error
+        with open_image(path) as stored:
+            image = convert_PIL_to_numpy(_apply_exif_orientation(stored), "BGR")
+        yield image
