@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
@@ -13,6 +14,7 @@ from torch import nn
 from fgfa import model_zoo
 from fgfa.errors import InputError
 from fgfa.files import atomic_write
+from fgfa.plain_files import check_size, load_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +50,27 @@ class _Checkpointer(DetectionCheckpointer):
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:
-            return super()._load_file(filename)
+            # Detectron2 would run the code of a pickle.
+            (load_arrays if filename.endswith(".pkl") else check_size)(filename)
+            checkpoint = super()._load_file(filename)
+            _check_weights(checkpoint["model"])
+            return checkpoint
         except Exception as error:  # bytes that are no pickle can raise anything
             raise InputError(
                 f"checkpoint {self._path} ({self.KEY}) is broken or no checkpoint "
-                f"({type(error).__name__}); write or fetch it again"
+                f"({type(error).__name__}: {_one_line(error)}); write or fetch it again"
             ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _check_weights(weights: Any) -> None:
+    for name, value in weights.items():
+        is_tensor = isinstance(value, torch.Tensor) and value.layout == torch.strided
+        if not isinstance(name, str) or not (is_tensor or isinstance(value, np.ndarray)):
+            raise TypeError(f"{name!r:.80} is no array")
 
 
 class _FlowNetCheckpointer(_Checkpointer):
