@@ -137,6 +137,9 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
 
     # Frames of a video that go through the network together at test time.
     cfg.TEST.FRAMES_PER_BATCH = 1
+    # What a frame that cannot be read does in evaluation and in detection in images: "stop" ends it
+    # with an error that names the file; "skip" leaves the frame out of its video, and counts it.
+    cfg.TEST.CORRUPT_FRAMES = "stop"
     # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.
     cfg.TEST.MOTION_IOU = ""
     cfg.TEST.SEQ_NMS = CfgNode()

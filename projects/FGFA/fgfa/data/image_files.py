@@ -65,7 +65,10 @@ def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
     Raises:
         InputError: if a file is not an image.
     """
-    for path in paths:
-        with open_image(path) as stored:
-            image = convert_PIL_to_numpy(_apply_exif_orientation(stored), "BGR")
-        yield image
+    return map(read_upright, paths)
+
+
+def read_upright(path: str) -> np.ndarray:
+    """Reads one image as `read_images` does."""
+    with open_image(path) as image:
+        return convert_PIL_to_numpy(_apply_exif_orientation(image), "BGR")

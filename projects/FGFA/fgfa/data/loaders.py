@@ -16,6 +16,7 @@ from detectron2.data.build import trivial_batch_collator
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from fgfa.data.corrupt_frames import leave_out_corrupt, skips_corrupt_frames
 from fgfa.data.mapper import VideoDatasetMapper
 from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
 from fgfa.data.seeding import mixed_seed, run_seed, seeded
@@ -82,6 +83,8 @@ class SeededFrames(Dataset):
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     """Frames in order, whole videos on each rank; a batch is TEST.FRAMES_PER_BATCH of one video.
 
+    Frames that cannot be read are left out where TEST.CORRUPT_FRAMES is "skip".
+
     Raises:
         InputError: the data set is not registered or cannot be read, or FGFA is to run on one that
             does not hold whole videos.
@@ -91,6 +94,8 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     mapper = VideoDatasetMapper(cfg, is_train=False)
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
+    if skips_corrupt_frames(cfg):
+        frames = leave_out_corrupt(frames, cfg.INPUT.FORMAT, cfg.DATALOADER.NUM_WORKERS)
     video_ids = [frame["video_id"] for frame in frames]
     return DataLoader(
         MapDataset(DatasetFromList(frames, copy=False), mapper),
