@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="hostile files of each kind in tests/fuzz (default: %(default)s)",
     )
+    parser.addoption(
+        "--sanitizers",
+        action="store_true",
+        help="run the compiled operators under sanitizers (tests/layers/test_sanitizers.py)",
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
