@@ -14,6 +14,8 @@ from fgfa.data.annotation_xml import read_annotation
 from fgfa.data.coco_vid import load_coco_vid
 from fgfa.data.image_set import read_image_set
 from fgfa.data.imagenet_vid import load_imagenet_vid
+from fgfa.data.video_frames import VideoFrames
+from fgfa.errors import InputError
 from fgfa.evaluation.msra_protocol import MsraProtocol
 
 XML = b"""<annotation><folder>v</folder><filename>000000</filename>
@@ -181,3 +183,61 @@ def test_data_sets(fuzz, root: Path, text_changes: Callable) -> None:
             assert frame["file_name"].startswith(f"{root}/Data/") and ".." not in frame["file_name"]
 
     fuzz.run(read, "list.txt", LISTS, text_changes, names=root.parent)
+
+
+OUT = ["../outside/000000", "/outside/000000", "v/../../outside/a", "..", ".", "a\0b"]
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_no_list_leads_out_of_the_data_set(name: str, root: Path) -> None:
+    path = root / "ImageSets/list.txt"
+    path.write_text(f"v 1 0 3\n{name} 4 0 1\n")
+    with pytest.raises(InputError, match=r"list\.txt, line 2: the path .* leads out"):
+        load_imagenet_vid(root, path, {"cat": 0})
+
+
+@pytest.mark.parametrize("name", [*OUT, "\ud800.jpg", "a/" + "1" * 5000 + "/../../b.jpg"])
+def test_no_file_name_leads_out_of_the_images(name: str, fuzz) -> None:
+    path = fuzz.folder / "coco.json"
+    images = [{**image, "file_name": name} for image in COCO["images"]]
+    path.write_text(json.dumps({**COCO, "images": images}))
+    with pytest.raises(InputError, match=r"images\[3\]: key 'file_name' .* stays in the folder"):
+        load_coco_vid(path, fuzz.folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("annotations", 0, "bbox"), "1234"),
+        (("annotations", 0, "bbox"), [1e308, 0, 1e308, 1]),
+        (("annotations", 0, "bbox"), [10**400, 0, 1, 1]),
+        (("annotations", 0, "instance_id"), 10**30),
+        (("images", 0, "height"), 0),
+        (("images", 0, "id"), 1 << 63),
+    ],
+)
+def test_odd_values_of_coco_vid(keys: tuple, value: object, fuzz) -> None:
+    path, content = fuzz.folder / "coco.json", json.loads(json.dumps(COCO))
+    content[keys[0]][keys[1]][keys[2]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"{keys[0]}\[0\]: key '{keys[2]}'"):
+        load_coco_vid(path, fuzz.folder)
+
+
+def test_deep_json(fuzz) -> None:
+    path = fuzz.folder / "coco.json"
+    path.write_text("[" * 200_000)
+    with fuzz.case(path), pytest.raises(InputError, match="not a complete JSON file"):
+        load_coco_vid(path, fuzz.folder)
+
+
+def test_name_of_many_digits() -> None:
+    name = "1" * 5000
+    assert list(VideoFrames.from_names([name, f"{name}2"])) == [name, f"{name}2"]
+
+
+def test_list_of_more_frames_than_there_are(fuzz, root: Path) -> None:
+    path = root / "ImageSets/list.txt"
+    path.write_text("v 1 0 999999999999999\n")
+    with fuzz.case(root), pytest.raises(InputError, match=r"v/000003\.xml: .* cannot be read"):
+        load_imagenet_vid(root, path, {"cat": 0})

@@ -1,6 +1,8 @@
 """Hostile images and videos."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 from fgfa.data.frame_reading import read_frame
 from fgfa.data.image_files import read_images
 from fgfa.data.video_reading import VideoReader
+from fgfa.errors import InputError
 
 av = pytest.importorskip("av")
 
@@ -64,3 +67,64 @@ def read_video(path: Path) -> None:
 )
 def test_videos(container: str, codec: str, fuzz) -> None:
     fuzz.run(read_video, f"a.{container}", [video(container, codec)], share=0.2)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG file whose head says a size, with the pixels of a smaller one."""
+    content = encoded("PNG")
+    chunk = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
+    return content[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:]
+
+
+@pytest.mark.parametrize("side", [8193, 60_000])
+def test_image_that_says_to_be_huge(side: int, fuzz) -> None:
+    path = fuzz.folder / "a.png"
+    path.write_bytes(png_of(side, side))
+    with fuzz.case(path), pytest.raises(InputError, match="cannot be read"):
+        list(read_images([str(path)]))
+    with fuzz.case(path), pytest.raises(InputError, match="cannot be read"):
+        read_frame(str(path), "RGB", (side, side))
+
+
+def test_image_of_another_size_is_not_decoded(fuzz) -> None:
+    path = fuzz.folder / "a.png"
+    path.write_bytes(png_of(8000, 8000))
+    with fuzz.case(path), pytest.raises(InputError, match="has 8000x8000 pixels, but"):
+        read_frame(str(path), "RGB", (48, 64))
+
+
+def test_no_program_is_started_for_an_image(fuzz) -> None:
+    path = fuzz.folder / "a.jpg"
+    Image.fromarray(PIXELS).save(path, "EPS")  # which Pillow leaves to Ghostscript
+    with pytest.raises(InputError, match="cannot identify image file"):
+        list(read_images([str(path)]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile inside.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ninside.mp4\n#EXT-X-ENDLIST\n",
+    ],
+    ids=["concat", "hls"],
+)
+def test_playlist_is_no_video(text: str, fuzz) -> None:
+    (fuzz.folder / "inside.mp4").write_bytes(video("mp4", "mpeg4"))
+    read_video(fuzz.folder / "inside.mp4")
+    (fuzz.folder / "a.mp4").write_text(text)
+    with pytest.raises(InputError, match=r"a\.mp4 cannot be opened as a video"):
+        read_video(fuzz.folder / "a.mp4")
+
+
+def test_metadata_that_is_not_utf8(fuzz) -> None:
+    content = video("mp4", "mpeg4")
+    assert b"Lavf" in content
+    (fuzz.folder / "a.mp4").write_bytes(content.replace(b"Lavf", b"\xff\xfe\xa7\xa7"))
+    read_video(fuzz.folder / "a.mp4")
+
+
+def test_duration_that_is_no_time(fuzz) -> None:
+    content = video("matroska", "mpeg4")
+    assert b"00:00:00." in content
+    (fuzz.folder / "a.mkv").write_bytes(content.replace(b"00:00:00.", b"xx:00-00."))
+    read_video(fuzz.folder / "a.mkv")
