@@ -83,6 +83,19 @@ def test_checkpoints_of_the_model_zoo_are_read(tiny_cfg: CfgNode, tmp_path: Path
     assert (model.weight == 7).all()
 
 
+class MakesBytes:
+    def __reduce__(self) -> tuple:
+        return bytearray, (1 << 32,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_checkpoint_that_makes_many_bytes(zipped: bool, fuzz) -> None:
+    path = fuzz.folder / "a.pth"
+    path.write_bytes(saved({"a": MakesBytes()}, zipped))
+    with fuzz.case(path), pytest.raises(InputError, match=r"a\.pth is broken"):
+        read_state_dict(path)
+
+
 def test_compressed_checkpoint_is_not_unpacked(fuzz) -> None:
     path = fuzz.folder / "a.pth"
     plain = io.BytesIO(saved({"a": torch.zeros(1 << 26)}))

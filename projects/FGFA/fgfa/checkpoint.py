@@ -14,7 +14,7 @@ from torch import nn
 from fgfa import model_zoo
 from fgfa.errors import InputError
 from fgfa.files import atomic_write
-from fgfa.plain_files import check_size, load_arrays
+from fgfa.plain_files import check_memory, load_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class _Checkpointer(DetectionCheckpointer):
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:
             # Detectron2 would run the code of a pickle.
-            (load_arrays if filename.endswith(".pkl") else check_size)(filename)
+            (load_arrays if filename.endswith(".pkl") else check_memory)(filename)
             checkpoint = super()._load_file(filename)
             _check_weights(checkpoint["model"])
             return checkpoint

@@ -4,6 +4,7 @@
 variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1; a pickle file then still is read as plain values.
 """
 
+import mmap
 import os
 import pickle
 import zipfile
@@ -26,24 +27,29 @@ def load_tensors(path: str | os.PathLike[str]) -> Any:
     Raises:
         Exception: of any kind, where it holds more, or is broken.
     """
-    check_size(path)
+    check_memory(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def check_size(path: str | os.PathLike[str]) -> None:
-    """Refuses a file of PyTorch that says to hold more bytes than it has.
+def check_memory(path: str | os.PathLike[str]) -> None:
+    """Refuses a file of PyTorch that would take more memory than the file is large.
 
-    `torch.save` compresses nothing, but `torch.load` would unpack what is compressed.
+    `torch.save` compresses nothing, but `torch.load` would unpack what is compressed; and of the
+    functions that it lets a file call, `bytearray` makes as many bytes as the file says.
 
     Raises:
-        ValueError: where it does.
+        ValueError: where it would.
+        OSError: the file cannot be read.
     """
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > os.path.getsize(path):
-        raise ValueError(f"it is to hold {size} bytes, more than the file has")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if is_packed or sum(entry.file_size for entry in entries) > os.path.getsize(path):
+            raise ValueError("it is compressed, or holds more bytes than it is large")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(b"\nbytearray\n") >= 0:
+            raise ValueError("it makes a bytearray")
 
 
 def load_arrays(path: str | os.PathLike[str]) -> Any:
