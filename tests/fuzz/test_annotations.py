@@ -80,7 +80,7 @@ def test_xml_of_an_encoding(encoding: str, fuzz) -> None:
         read_xml(path)
 
 
-@pytest.mark.parametrize("content", [BOMB, b"<a>" * 200_000, XML * 2, b"", b"<a " + b"b" * 10**6])
+@pytest.mark.parametrize("content", [BOMB, b"<a>" * 50_000, XML * 2, b"", b"<a " + b"b" * 10**6])
 def test_odd_xml(content: bytes, fuzz) -> None:
     path = fuzz.folder / "a.xml"
     path.write_bytes(content)

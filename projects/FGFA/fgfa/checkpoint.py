@@ -47,6 +47,14 @@ class _Checkpointer(DetectionCheckpointer):
                 f"checkpoint {path} ({self.KEY}) cannot be fetched or read ({error}); fetch it by "
                 "hand and name the file"
             ) from error
+        except InputError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"checkpoint {path} ({self.KEY}) does not fit the training that goes on from it "
+                f"({type(error).__name__}: {_one_line(error)}); train with the config that it is "
+                "from, or without --resume"
+            ) from error
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:
@@ -68,9 +76,15 @@ def _one_line(error: Exception) -> str:
 
 def _check_weights(weights: Any) -> None:
     for name, value in weights.items():
-        is_tensor = isinstance(value, torch.Tensor) and value.layout == torch.strided
-        if not isinstance(name, str) or not (is_tensor or isinstance(value, np.ndarray)):
-            raise TypeError(f"{name!r:.80} is no array")
+        if not isinstance(name, str) or not _is_plain(value):
+            raise TypeError(f"{name!r:.80} is no array of numbers")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf" and value.dtype.itemsize <= 8
+    is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return is_dense and not (value.is_quantized or value.is_meta)
 
 
 class _FlowNetCheckpointer(_Checkpointer):
