@@ -29,6 +29,18 @@ TINY = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=1, help="how often a training is killed")
+    parser.addoption(
+        "--fuzz-cases",
+        type=int,
+        default=250,
+        metavar="N",
+        help="hostile files of each kind in tests/fuzz (default: %(default)s)",
+    )
+    parser.addoption(
+        "--sanitizers",
+        action="store_true",
+        help="run the compiled operators under sanitizers (tests/layers/test_sanitizers.py)",
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -104,6 +104,17 @@ def test_images_become_a_folder_of_annotated_frames(demo: ModuleType, images: st
     assert len(list((tmp_path / "out").iterdir())) == 12
 
 
+def test_corrupt_images_can_be_left_out(
+    demo: ModuleType, images: str, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "frame_3.png").write_bytes(b"no image")
+    command = [*CONFIG, "--input", images, "--output", str(tmp_path / "out.jsonl"), "--opts"]
+    demo.main([*command, "TEST.CORRUPT_FRAMES", "skip"])
+    records = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert [record["frame"] for record in records] == [0, 1, 2, *range(4, 12)]
+    assert "Left out, since they cannot be read: 1 frames" in capsys.readouterr().out
+
+
 def test_images_become_a_video_in_natural_order(demo: ModuleType, images: str, tmp_path: Path):
     demo.main([*CONFIG, "--input", images, "--output", str(tmp_path / "out.mp4")])
     frames = list(VideoReader(str(tmp_path / "out.mp4")))
@@ -400,7 +411,7 @@ def test_options_reach_the_config(demo: ModuleType, images: str, tmp_path: Path)
     [
         (["--video-input", "none.mp4"], "none.mp4 does not exist"),
         (["--input", "none/*.jpg"], "no image file matches"),
-        (["--input", __file__, "--output", "out"], "cannot be read as an image"),
+        (["--input", __file__, "--output", "out"], "the image cannot be read"),
         (
             ["--input", __file__, "--output", "out.avi"],
             "neither an .mp4 or .jsonl file nor a folder",

@@ -28,6 +28,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from fgfa.config import load_config
 from fgfa.data.class_names import find_class_names
+from fgfa.data.corrupt_frames import skips_corrupt_frames
 from fgfa.data.frame_source import (
     FrameSource,
     ImageSource,
@@ -93,11 +94,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def open_source(args: argparse.Namespace) -> FrameSource:
+def open_source(args: argparse.Namespace, skips_corrupt: bool) -> FrameSource:
     """The frames of the command line."""
     chosen = choose_frames(args.start, args.end, args.stride)
     if args.input:
-        return ImageSource(args.input, chosen)
+        return ImageSource(args.input, chosen, skips_corrupt)
     return VideoSource(args.video_input if args.webcam is None else args.webcam, chosen)
 
 
@@ -211,8 +212,8 @@ def write_all(
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
-    source = open_source(args)
     cfg = setup(args)
+    source = open_source(args, skips_corrupt_frames(cfg))
     class_names = find_class_names(cfg)
     predictor = VideoPredictor(cfg, causal=source.live)
     with StopSignals() as signals, logging_redirect_tqdm(), ExitStack() as stack:
@@ -226,6 +227,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         detected = detect(frames, predictor, explains)
         results = finish(detected, args, class_names, draws)
         ended_by = write_all(tqdm(results, total=source.length, unit="frame"), sinks, signals)
+    if source.left_out:
+        print(f"Left out, since they cannot be read: {len(source.left_out)} frames or gaps.")
     if isinstance(ended_by, KeyboardInterrupt):
         print("Stopped; the frames until here are kept.")
     elif ended_by:

@@ -42,7 +42,7 @@ def parsed(monkeypatch):
 
 
 def _read(paths, categories=CATEGORIES):
-    return read_annotations(paths, categories, "annotations")
+    return read_annotations(paths, len(paths), categories, "annotations")
 
 
 def test_files_are_parsed_once(paths, parsed):

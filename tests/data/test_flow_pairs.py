@@ -144,5 +144,5 @@ def test_no_stills():
 def test_unreadable_still(tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"not an image")
-    with pytest.raises(InputError, match=r"broken\.jpg cannot be read"):
+    with pytest.raises(InputError, match=r"broken\.jpg: the image cannot be read"):
         pairs_of([path])[0]

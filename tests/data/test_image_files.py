@@ -54,7 +54,7 @@ def test_images_are_read_as_bgr_and_only_when_needed(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "red.png"), red)
     frames = read_images([str(tmp_path / "red.png"), str(tmp_path / "missing.png")])
     np.testing.assert_array_equal(next(frames), red)
-    with pytest.raises(InputError, match=r"missing\.png cannot be read"):
+    with pytest.raises(InputError, match=r"missing\.png: the frame does not exist"):
         next(frames)
 
 
@@ -70,5 +70,5 @@ def test_images_are_turned_upright_by_exif(tmp_path: Path):
 
 def test_broken_image_is_one_sentence(tmp_path: Path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
-    with pytest.raises(InputError, match=r"broken\.jpg cannot be read"):
+    with pytest.raises(InputError, match=r"broken\.jpg: the image cannot be read"):
         list(read_images([str(tmp_path / "broken.jpg")]))

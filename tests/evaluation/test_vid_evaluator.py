@@ -164,6 +164,12 @@ def test_works_with_the_tools_of_detectron2(register, two_frames, caplog):
     assert verify_results(cfg, results)
 
 
+def test_frames_without_outputs_are_counted(register, two_frames):
+    evaluator = ImageNetVIDEvaluator(register(two_frames))
+    assert "frames-left-out" not in _evaluate(evaluator, two_frames, OUTPUTS)
+    assert _evaluate(evaluator, two_frames[1:], OUTPUTS[1:])["frames-left-out"] == 1
+
+
 def test_motion_from_a_file(register, two_frames, tmp_path: Path):
     path = tmp_path / "motion.mat"
     write_motion_iou(path, [np.array([0.3, 0.8]), np.array([0.4, 0.8])])

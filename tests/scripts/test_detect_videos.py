@@ -124,6 +124,7 @@ def test_results_of_each_video(run: Callable[..., int], tmp_path: Path):
         "width": 48,
         "height": 32,
         "num_frames": 3,
+        "left_out": [],
     }
     assert (tmp_path / "out/a/x.txt").read_text().splitlines()[2] == (
         "3 3 0.5000 12.00 1.00 40.00 30.00"
@@ -264,7 +265,22 @@ def test_summary_is_logged(run: Callable[..., int], caplog: pytest.LogCaptureFix
     caplog.set_level("INFO", logger="fgfa")
     assert run() == 0
     assert "2 videos of 8 frames in 00:0" in caplog.text
-    assert "0 failed" in caplog.text
+    assert "0 failed, 0 frames or gaps left out" in caplog.text
+
+
+def test_corrupt_images_stop_a_video_or_are_counted(
+    run: Callable[..., int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "in/a/x/1.png").write_bytes(b"no image")
+    assert run() == 1
+    assert "a/x/1.png: the image cannot be read" in (tmp_path / "out/failed.txt").read_text()
+    caplog.set_level("INFO", logger="fgfa")
+    assert run("--overwrite", opts=["TEST.CORRUPT_FRAMES", "skip"]) == 0
+    content = json.loads((tmp_path / "out/a/x.json").read_text())
+    assert [frame["name"] for frame in content["frames"]] == ["0.png", "2.png"]
+    (problem,) = content["left_out"]
+    assert "a/x/1.png: the image cannot be read" in problem
+    assert "0 failed, 1 frames or gaps left out" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def test_json_has_header_frames_and_their_number(tmp_path: Path):
             {"frame": 1, "seconds": 0.1, "detections": []},
         ],
         "num_frames": 2,
+        "left_out": [],
     }
 
 

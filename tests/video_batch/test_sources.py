@@ -31,11 +31,10 @@ def test_frames_of_a_file_have_their_time(tmp_path: Path, write_video: Callable)
 def test_any_fault_in_reading_is_a_sentence(
     tmp_path: Path, write_images: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(_paths: list[str]):
-        yield from ()
+    def fail(_path: str):
         raise RuntimeError("no such codec")
 
     write_images(tmp_path / "video", 1)
-    monkeypatch.setattr(frame_source, "read_images", fail)
+    monkeypatch.setattr(frame_source, "read_upright", fail)
     with pytest.raises(InputError, match=r"0\.png cannot be read \(no such codec\)"):
         list(read_frames(open_source(str(tmp_path / "video"))))

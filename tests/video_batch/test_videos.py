@@ -59,6 +59,13 @@ def test_a_list_has_an_input_a_line(tree: Path):
     assert names(["@list.txt"]) == ["a/x.mp4", "frames/10", "frames/2", "b/c/x.mkv"]
 
 
+def test_lists_that_name_each_other_are_one_sentence(tree: Path):
+    (tree / "list.txt").write_text("@other.txt\n")
+    (tree / "other.txt").write_text("a/x.mp4\n@list.txt\n")
+    with pytest.raises(InputError, match=r"list\.txt names itself; take @list\.txt out of other"):
+        find_videos(["@list.txt"])
+
+
 def test_size_is_in_bytes_or_images(tree: Path):
     sizes = {video.name: video.size for video in find_videos(["a/x.mp4", "frames"])}
     assert sizes == {"a/x.mp4": 4, "frames/10": 1, "frames/2": 2}

@@ -5,6 +5,7 @@ import os
 import shutil
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
@@ -14,6 +15,7 @@ from torch import nn
 from fgfa import model_zoo
 from fgfa.errors import InputError
 from fgfa.files import atomic_write, remove_left_over
+from fgfa.plain_files import check_memory, load_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +48,44 @@ class _Checkpointer(DetectionCheckpointer):
                 f"checkpoint {path} ({self.KEY}) cannot be fetched or read ({error}); fetch it by "
                 "hand and name the file"
             ) from error
+        except InputError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"checkpoint {path} ({self.KEY}) does not fit the training that goes on from it "
+                f"({type(error).__name__}: {_one_line(error)}); train with the config that it is "
+                "from, or without --resume"
+            ) from error
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:
-            return super()._load_file(filename)
+            # Detectron2 would run the code of a pickle.
+            (load_arrays if filename.endswith(".pkl") else check_memory)(filename)
+            checkpoint = super()._load_file(filename)
+            _check_weights(checkpoint["model"])
+            return checkpoint
         except Exception as error:  # bytes that are no pickle can raise anything
             raise InputError(
                 f"checkpoint {self._path} ({self.KEY}) is broken or no checkpoint "
-                f"({type(error).__name__}); write or fetch it again"
+                f"({type(error).__name__}: {_one_line(error)}); write or fetch it again"
             ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _check_weights(weights: Any) -> None:
+    for name, value in weights.items():
+        if not isinstance(name, str) or not _is_plain(value):
+            raise TypeError(f"{name!r:.80} is no array of numbers")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf" and value.dtype.itemsize <= 8
+    is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return is_dense and not (value.is_quantized or value.is_meta)
 
 
 class _FlowNetCheckpointer(_Checkpointer):

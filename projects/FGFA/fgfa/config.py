@@ -1,8 +1,11 @@
 """The configuration keys that FGFA adds to Detectron2's, each with meaning, unit and source."""
 
+import io
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import torch
 import yaml
@@ -11,6 +14,8 @@ from detectron2.config import CfgNode, get_cfg
 from fgfa.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+_MOST_VALUES = 10_000  # in a config file; Detectron2 has 300
 
 
 def add_fgfa_config(cfg: CfgNode) -> None:
@@ -132,6 +137,9 @@ def _add_data_solver_and_test(cfg: CfgNode) -> None:
 
     # Frames of a video that go through the network together at test time.
     cfg.TEST.FRAMES_PER_BATCH = 1
+    # What a frame that cannot be read does in evaluation and in detection in images: "stop" ends it
+    # with an error that names the file; "skip" leaves the frame out of its video, and counts it.
+    cfg.TEST.CORRUPT_FRAMES = "stop"
     # Path of the official motion IoU file (.mat), or "" to compute motion IoU from track ids.
     cfg.TEST.MOTION_IOU = ""
     cfg.TEST.SEQ_NMS = CfgNode()
@@ -178,8 +186,9 @@ def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
     cfg = get_cfg()
     add_fgfa_config(cfg)
     try:
-        cfg.merge_from_file(config_file)
-    except (AssertionError, KeyError, OSError, ValueError, yaml.YAMLError) as error:
+        _PlainYaml.load_yaml_with_base(config_file)
+        cfg.merge_from_file(config_file, allow_unsafe=False)
+    except Exception as error:  # yacs raises errors of many kinds for values of other types
         raise InputError(f"config {config_file} cannot be used: {_reason(error)}") from error
     try:
         cfg.merge_from_list(list(opts))
@@ -190,6 +199,33 @@ def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
         logger.warning("No GPU was found: running on the CPU.")
         cfg.MODEL.DEVICE = "cpu"
     return cfg
+
+
+class _PlainYaml(CfgNode):
+    """Refuses config files whose aliases would make much of little."""
+
+    @classmethod
+    def _open_cfg(cls, filename: str) -> TextIO:
+        with super()._open_cfg(filename) as file:
+            text = file.read()
+        size = _expanded_size(yaml.compose(text, yaml.SafeLoader), {})
+        if size > _MOST_VALUES:
+            raise ValueError(f"{filename} has more than {_MOST_VALUES} values")
+        return io.StringIO(text)
+
+
+def _expanded_size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Number of values of a node, those that several names stand for counted each time."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        items = (
+            itertools.chain.from_iterable(node.value)
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+        )
+        known[id(node)] = 1 + sum(_expanded_size(item, known) for item in items)
+    return known[id(node)]
 
 
 def _reason(error: Exception) -> str:

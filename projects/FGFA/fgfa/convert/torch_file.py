@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from fgfa.errors import InputError
+from fgfa.plain_files import load_tensors
 
 _KEYS = ("state_dict", "model")
 
@@ -25,7 +26,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except Exception as error:  # bytes that are no pickle can raise anything
         raise InputError(
             f"{path} is broken, no PyTorch checkpoint, or holds more than tensors and plain values "

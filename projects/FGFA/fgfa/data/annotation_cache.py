@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detectron2.structures import BoxMode
@@ -25,12 +25,14 @@ _MIN_FRAMES = 1000  # parsing fewer takes no time to speak of
 
 
 def read_annotations(
-    paths: Sequence[str], categories: Mapping[str, int], title: str
+    paths: Iterable[str], count: int, categories: Mapping[str, int], title: str
 ) -> list[FrameAnnotation]:
     """Reads annotation files, from the cache where it has them.
 
     Args:
-        paths: the XML files, in the order of the data set.
+        paths: the XML files, in the order of the data set. None is asked for before the one ahead
+            of it is read, so that a list of more files than there are takes no memory.
+        count: how many there are.
         categories: category id of each object name.
         title: what the progress bars call the files.
 
@@ -40,8 +42,9 @@ def read_annotations(
     Raises:
         InputError: a file is missing or malformed.
     """
-    contents = [read_content(path) for path in _progress(paths, f"reading {title}")]
-    if len(paths) < _MIN_FRAMES:
+    files = [(path, read_content(path)) for path in _progress(paths, f"reading {title}", count)]
+    paths, contents = [path for path, _ in files], [content for _, content in files]
+    if count < _MIN_FRAMES:
         return _parse(paths, contents, categories, title)
     wanted = f"{_VERSION} {sorted(categories.items())}"
     # One file a data set: an old state of its annotations is overwritten, not left behind.
@@ -60,17 +63,17 @@ def cache_folder() -> Path:
     return Path(base) / "fgfa"
 
 
-def _progress(items: Sequence, title: str) -> tqdm:
-    return tqdm(items, desc=title, unit="frame", delay=1)
+def _progress(items: Iterable, title: str, count: int) -> tqdm:
+    return tqdm(items, desc=title, unit="frame", delay=1, total=count)
 
 
 def _parse(
     paths: Sequence[str], contents: Sequence[bytes], categories: Mapping[str, int], title: str
 ) -> list[FrameAnnotation]:
-    files = list(zip(paths, contents, strict=True))
+    files = zip(paths, contents, strict=True)
     return [
         parse_annotation(path, content, categories)
-        for path, content in _progress(files, f"parsing {title}")
+        for path, content in _progress(files, f"parsing {title}", len(paths))
     ]
 
 

@@ -14,6 +14,7 @@ from fgfa.data.load_problems import STRICT
 from fgfa.errors import InputError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_LARGEST = 1 << 53  # number; what is above would not be exact
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def parse_annotation(
 def _parse(path: str, content: bytes) -> Element:
     try:
         return fromstring(content)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
         raise InputError(f"{path}: not a complete XML file ({error}); replace it.") from error
 
 
@@ -137,6 +138,7 @@ def _number(where: str, element: Element, tag: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where}: <{tag.replace('/', '><')}> is '{text}', not a number.")
+    if not abs(number) < _LARGEST:
+        name = tag.replace("/", "><")
+        raise InputError(f"{where}: <{name}> is '{text:.40}', not a number that can be meant.")
     return number

@@ -1,18 +1,20 @@
 """Data sets in COCO-VID JSON: COCO with `videos`, and frames and tracks of them."""
 
 import json
-import math
 from pathlib import Path
 from typing import TypeVar
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
+from fgfa.data.inside_paths import is_inside
 from fgfa.data.load_problems import STRICT, LoadProblems
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
 
 _T = TypeVar("_T")
+
+_LARGEST = 1 << 53  # number; what is above would not be exact
 
 # Optional keys of our annotations, and what COCO-VID calls them.
 _OPTIONAL_KEYS = {"track_id": "instance_id", "occluded": "occluded", "iscrowd": "iscrowd"}
@@ -119,13 +121,26 @@ class _Record:
         return InputError(f"{self.where}: key '{key}' {found}; it must be {needed}.")
 
     def integer(self, key: str) -> int:
-        if type(self.values.get(key)) is not int:
+        value = self.values.get(key)
+        if type(value) is not int or abs(value) >= _LARGEST:
             raise self.error(key, "a whole number")
+        return value
+
+    def side(self, key: str) -> int:
+        """Height or width of a frame."""
+        if self.integer(key) < 1:
+            raise self.error(key, "a number of pixels")
         return self.values[key]
 
     def text(self, key: str) -> str:
         if not isinstance(self.values.get(key), str):
             raise self.error(key, "a string")
+        return self.values[key]
+
+    def path(self, key: str) -> str:
+        """A path that stays in the folder that it is relative to."""
+        if not is_inside(self.text(key)):
+            raise self.error(key, "a path that stays in the folder of the images")
         return self.values[key]
 
     def records(self, key: str) -> list["_Record"]:
@@ -147,11 +162,12 @@ class _Record:
     def box(self, key: str) -> list[float]:
         """Corners x1, y1, x2, y2 of a box that the file gives as x, y, width, height."""
         values = self.values.get(key)
+        values = values if isinstance(values, list) else []
         try:
-            x, y, width, height = map(float, values)
-        except (TypeError, ValueError):
+            box = x, y, width, height = [float(value) for value in values]
+        except (OverflowError, TypeError, ValueError):
             raise self.error(key, "four numbers x, y, width, height") from None
-        if not (math.isfinite(x + y) and 0 <= width < math.inf and 0 <= height < math.inf):
+        if not all(abs(value) < _LARGEST for value in box) or width < 0 or height < 0:
             raise self.error(key, "finite, with a width and height of 0 or more")
         return [x, y, x + width, y + height]
 
@@ -161,7 +177,7 @@ def _read_json(path: str | Path) -> object:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise InputError(f"{path}: not a complete JSON file ({error}); replace it.") from error
 
 
@@ -189,14 +205,14 @@ def _video(
     """Dicts of the frames of one video, in the order of time."""
     images = sorted(images, key=lambda image: image.integer("frame_id"))
     video_frames = VideoFrames.from_names(
-        [str(image_root / image.text("file_name")) for image in images]
+        [str(image_root / image.path("file_name")) for image in images]
     )
     return [
         {
             "file_name": video_frames[index],
             "image_id": image.integer("id"),
-            "height": image.integer("height"),
-            "width": image.integer("width"),
+            "height": image.side("height"),
+            "width": image.side("width"),
             "video_id": video_id,
             "frame_index": index,
             "video_length": len(images),

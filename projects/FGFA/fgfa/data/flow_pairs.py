@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from fgfa.data.compositing import affine, composite, opaque, rotation
 from fgfa.data.filming import expose, motion_blur
+from fgfa.data.frame_reading import open_image
 from fgfa.errors import InputError
 
 
@@ -142,7 +143,8 @@ def exact_flow(seen: np.ndarray, motions: Sequence[np.ndarray]) -> np.ndarray:
 @lru_cache(maxsize=4096)
 def _read_still(path: str, short_side: int) -> np.ndarray:
     """Reads a still as RGB, with a short side of about `short_side`; large ones decode at half."""
-    image = cv2.imread(path, cv2.IMREAD_REDUCED_COLOR_2)
+    with open_image(path):  # OpenCV would take 3 GB for an image that is made to
+        image = cv2.imread(path, cv2.IMREAD_REDUCED_COLOR_2)
     if image is None:
         raise InputError(f"The still {path} cannot be read; remove it from the list or restore it.")
     if min(image.shape[:2]) < short_side:

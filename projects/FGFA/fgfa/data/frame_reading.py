@@ -1,11 +1,43 @@
 """Reads image files of frames."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from detectron2.data.detection_utils import convert_PIL_to_numpy
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
 from fgfa.errors import InputError
+
+# Others of Pillow's start programs (EPS), or are formats of no camera.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# A frame of 8K video has half as many. Decoded in 7 bytes a pixel, they take 0.5 GB.
+_MOST_PIXELS = 1 << 26
+
+
+@contextmanager
+def open_image(path: str) -> Iterator[Image.Image]:
+    """Opens an image file, of which the block may decode the pixels.
+
+    Raises:
+        InputError: the file is missing, no image, too large, or the block fails to decode it.
+    """
+    try:
+        with PathManager.open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError(
+                    f"{image.width}x{image.height} pixels are more than {_MOST_PIXELS}"
+                )
+            yield image
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: the frame does not exist; add it, or check the root of the data set."
+        ) from error
+    except Exception as error:  # Pillow raises errors of many kinds for broken files
+        raise InputError(f"{path}: the image cannot be read ({error}); replace it.") from error
 
 
 def read_frame(path: str, image_format: str, size: tuple[int, int]) -> np.ndarray:
@@ -25,18 +57,10 @@ def read_frame(path: str, image_format: str, size: tuple[int, int]) -> np.ndarra
     Raises:
         InputError: the file is missing, broken or of another size.
     """
-    try:
-        with PathManager.open(path, "rb") as file:
-            image = convert_PIL_to_numpy(Image.open(file), image_format)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: the frame does not exist; add it, or check the root of the data set."
-        ) from error
-    except (OSError, SyntaxError) as error:  # PIL reports a broken PNG as SyntaxError
-        raise InputError(f"{path}: the image cannot be read ({error}); replace it.") from error
-    if image.shape[:2] != size:
-        raise InputError(
-            f"{path}: the image has {image.shape[1]}x{image.shape[0]} pixels, but its annotation "
-            f"says {size[1]}x{size[0]}; correct one of them."
-        )
-    return image
+    with open_image(path) as image:
+        if (image.height, image.width) != size:
+            raise InputError(
+                f"{path}: the image has {image.width}x{image.height} pixels, but its annotation "
+                f"says {size[1]}x{size[0]}; correct one of them."
+            )
+        return convert_PIL_to_numpy(image, image_format)

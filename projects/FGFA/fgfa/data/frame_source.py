@@ -1,15 +1,18 @@
 """Frames to detect in, of images, a video or a camera, numbered and timed as in their source."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from fgfa.data.image_files import find_images, names_below_common_folder, read_images
+from fgfa.data.image_files import find_images, names_below_common_folder, read_upright
 from fgfa.data.video_decoder import DEFAULT_FPS
 from fgfa.data.video_reading import VideoReader
 from fgfa.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class FrameSource(Protocol):
         fps: frames a second, of those that are asked for.
         length: how many these are, if it is known.
         live: whether they come as things happen.
+        left_out: what could not be read so far, a sentence for each frame or gap.
     """
 
     files: Sequence[str]
     fps: float
     length: int | None
     live: bool
+    left_out: Sequence[str]
 
     def __iter__(self) -> Iterator[SourceFrame]: ...
 
@@ -63,12 +68,13 @@ def choose_frames(start: int = 0, end: int | None = None, stride: int = 1) -> sl
 class ImageSource:
     """Image files as frames, in natural order of their names; see `FrameSource`."""
 
-    def __init__(self, patterns: Sequence[str], chosen: slice) -> None:
+    def __init__(self, patterns: Sequence[str], chosen: slice, skips_corrupt: bool = False) -> None:
         """Finds the images.
 
         Args:
             patterns: paths, or globs such as "frames/*.jpg".
             chosen: see `choose_frames`.
+            skips_corrupt: leaves out images that cannot be read, with a warning.
 
         Raises:
             InputError: if a pattern matches no file, or there is no frame to choose.
@@ -82,10 +88,19 @@ class ImageSource:
         self.fps = DEFAULT_FPS / chosen.step
         self.length = len(self._numbers)
         self.live = False
+        self.left_out: list[str] = []
+        self._skips_corrupt = skips_corrupt
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        images = read_images(self.files)
-        for number, name, image in zip(self._numbers, self._names, images, strict=True):
+        for number, name, path in zip(self._numbers, self._names, self.files, strict=True):
+            try:
+                image = read_upright(path)
+            except InputError as error:
+                if not self._skips_corrupt:
+                    raise
+                self.left_out.append(str(error))
+                logger.warning("Left out: %s", error)
+                continue
             yield SourceFrame(number, image, name=name)
 
 
@@ -108,6 +123,10 @@ class VideoSource:
         self.fps = self._reader.fps / chosen.step
         self.length = _count(chosen, self._reader.length)
         self.live = self._reader.live
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        return self._reader.problems
 
     def __iter__(self) -> Iterator[SourceFrame]:
         start, stop, step = self._chosen.start, self._chosen.stop, self._chosen.step

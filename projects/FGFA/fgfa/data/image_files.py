@@ -7,8 +7,9 @@ from glob import glob
 from pathlib import Path, PurePath
 
 import numpy as np
-from detectron2.data.detection_utils import read_image
+from detectron2.data.detection_utils import _apply_exif_orientation, convert_PIL_to_numpy
 
+from fgfa.data.frame_reading import open_image
 from fgfa.errors import InputError
 
 
@@ -64,8 +65,10 @@ def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
     Raises:
         InputError: if a file is not an image.
     """
-    for path in paths:
-        try:
-            yield read_image(path, format="BGR")
-        except (OSError, SyntaxError) as error:  # PIL reports a broken PNG as SyntaxError
-            raise InputError(f"{path} cannot be read as an image ({error})") from error
+    return map(read_upright, paths)
+
+
+def read_upright(path: str) -> np.ndarray:
+    """Reads one image as `read_images` does."""
+    with open_image(path) as image:
+        return convert_PIL_to_numpy(_apply_exif_orientation(image), "BGR")

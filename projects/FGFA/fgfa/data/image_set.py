@@ -5,11 +5,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from fgfa.data.inside_paths import is_inside
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+_MOST_DIGITS = 15  # of a number, so that sums of them are exact in any type
 _EXPECTED = "expected 'path id' (a still) or 'path first_global_id first_frame length' (a video)"
 
 
@@ -103,10 +105,17 @@ def _parse_line(path: Path, number: int, text: str) -> _Line:
     where = f"{path}, line {number}"
     name, *columns = text.split()
     if len(columns) not in (1, 3):
-        raise InputError(f"{where}: {len(columns) + 1} fields in '{text.strip()}'; {_EXPECTED}.")
-    if not all(column.isdecimal() for column in columns):
         raise InputError(
-            f"{where}: '{text.strip()}' has something else than whole numbers behind the path; "
+            f"{where}: {len(columns) + 1} fields in '{text.strip():.80}'; {_EXPECTED}."
+        )
+    if not is_inside(name):
+        raise InputError(
+            f"{where}: the path '{name:.80}' leads out of the data set; name frames below its "
+            "folders Data and Annotations."
+        )
+    if not all(column.isdecimal() and len(column) <= _MOST_DIGITS for column in columns):
+        raise InputError(
+            f"{where}: '{text.strip():.80}' has something else than whole numbers behind the path; "
             f"{_EXPECTED}."
         )
     line = _Line(number, name, tuple(map(int, columns)))

@@ -125,12 +125,13 @@ def load_imagenet_vid(
     clips = read_image_set(_find_list(root, image_set), key_frames)
     subset = subset or _subset_of(root, clips[0])
     folder = root / "Annotations" / subset
-    paths = [f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed]
+    paths = (f"{folder}/{clip.stems[index]}.xml" for clip in clips for index in clip.listed)
+    count = sum(len(clip.listed) for clip in clips)
     title = f"annotations of {image_set}"
     if problems is None:
-        annotations = read_annotations(paths, categories, title)
+        annotations = read_annotations(paths, count, categories, title)
     else:
-        progress = tqdm(paths, desc=title, unit="frame", delay=1)
+        progress = tqdm(paths, desc=title, total=count, unit="frame", delay=1)
         annotations = [read_annotation(path, categories, problems) for path in progress]
     other_names = Counter(name for annotation in annotations for name in annotation.other_names)
     if problems is not None:

@@ -20,6 +20,7 @@ from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
 from fgfa.data.class_names import find_class_names
+from fgfa.data.corrupt_frames import leave_out_corrupt, skips_corrupt_frames
 from fgfa.data.mapper import VideoDatasetMapper
 from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
 from fgfa.data.seeding import mixed_seed, run_seed, seeded
@@ -108,7 +109,8 @@ def build_test_loader(
     """Frames in order, whole videos on each rank; a batch is TEST.FRAMES_PER_BATCH of one video.
 
     Args:
-        cfg: a config with FGFA's keys.
+        cfg: a config with FGFA's keys. Frames that cannot be read are left out where
+            TEST.CORRUPT_FRAMES is "skip".
         dataset_name: a registered data set.
         leave_out: `video_id` of videos that are not to be read.
 
@@ -123,6 +125,8 @@ def build_test_loader(
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
     frames = [frame for frame in frames if frame["video_id"] not in leave_out]
+    if skips_corrupt_frames(cfg):
+        frames = leave_out_corrupt(frames, cfg.INPUT.FORMAT, cfg.DATALOADER.NUM_WORKERS)
     video_ids = [frame["video_id"] for frame in frames]
     return DataLoader(
         MapDataset(DatasetFromList(frames, copy=False), mapper),

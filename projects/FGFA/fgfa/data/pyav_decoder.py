@@ -1,11 +1,19 @@
 """Decodes videos with PyAV, which is FFmpeg."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fgfa.data.video_decoder import DEFAULT_FPS, DecodedFrame, DecodingError, is_plausible
+
+# Kinds of files that hold their pictures. Playlists, which FFmpeg opens as well, name other files.
+_CONTAINERS = (
+    *("apng", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4v", "matroska", "mjpeg"),
+    *("mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "yuv4mpegpipe"),
+)
+_MOST_PIXELS = 1 << 26  # of a frame; 8K has half as many
 
 
 class PyAVDecoder:
@@ -25,16 +33,17 @@ class PyAVDecoder:
 
         self._av = av
         self._timeout = timeout
-        # Over UDP, which is the default, RTSP loses parts of frames.
-        options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
         try:
-            self._container = av.open(source, timeout=timeout, options=options)
+            self._container = av.open(
+                source, timeout=timeout, options=_options(source), metadata_errors="replace"
+            )
         except av.error.FFmpegError as error:
             raise self._named(error) from error
         self._stream = self._container.streams.best("video")
-        if self._stream is None:
+        if self._stream is None or self._stream.codec_context is None:
             self._container.close()
-            raise DecodingError("it has no pictures")
+            raise DecodingError("it has no pictures, or none of a known kind")
+        self._stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
         self.bad_packets = 0
         self.duration = self._stated_duration()
         self.fps = self._average_fps()
@@ -74,9 +83,11 @@ class PyAVDecoder:
         if stream.duration:
             return float(stream.duration * stream.time_base)
         start = float((stream.start_time or 0) * stream.time_base)
-        if "DURATION" in stream.metadata:  # Matroska's, "00:01:02.500000000"
-            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-            return 3600 * int(hours) + 60 * int(minutes) + float(seconds) - start
+        # Matroska's, "00:01:02.500000000"
+        stated = re.fullmatch(r"(\d\d):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+        if stated:
+            hours, minutes, seconds = map(float, stated.groups())
+            return 3600 * hours + 60 * minutes + seconds - start
         # That of the file is that of its longest stream.
         if self._container.duration and len(self._container.streams) == 1:
             return self._container.duration / 1e6 - start
@@ -88,6 +99,12 @@ class PyAVDecoder:
         if self.duration is None:
             rates.reverse()
         return next((float(rate) for rate in rates if is_plausible(rate)), DEFAULT_FPS)
+
+
+def _options(source: str) -> dict[str, str]:
+    if source.startswith("rtsp"):
+        return {"rtsp_transport": "tcp"}  # over UDP, the default, parts of frames are lost
+    return {} if "://" in source else {"format_whitelist": ",".join(_CONTAINERS)}
 
 
 def _upright(frame: Any) -> np.ndarray:

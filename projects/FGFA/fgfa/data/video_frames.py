@@ -5,6 +5,9 @@ import os
 import re
 from collections.abc import Sequence
 
+# What is ahead of the last number of a path, the number, and the rest.
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*(?:\.\w+)?)", re.DOTALL)
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoFrames:
@@ -40,7 +43,7 @@ class VideoFrames:
     @classmethod
     def _numbered(cls, names: tuple[str, ...]) -> "VideoFrames | None":
         """The sequence with a constant step that gives exactly these names, or None."""
-        parts = [re.fullmatch(r"(.*?)(\d+)(\D*(?:\.\w+)?)", name, re.DOTALL) for name in names[:2]]
+        parts = [_NUMBERED.fullmatch(name) for name in names[:2]]
         if not parts or None in parts:
             return None
         prefix, first, suffix = parts[0].groups()

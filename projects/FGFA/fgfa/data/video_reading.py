@@ -34,6 +34,7 @@ class VideoReader:
         fps: frames a second, on the average.
         length: number of frames as the source states it or its duration suggests, or None.
         live: whether it is a camera or a stream of unknown length.
+        problems: where frames were missing, and whether the video broke off; known at its end.
     """
 
     def __init__(self, source: str | int, timeout: float = 10.0) -> None:
@@ -50,6 +51,7 @@ class VideoReader:
         self._source, self._timeout = source, timeout
         self._is_stream = isinstance(source, str) and bool(_URL.match(source))
         self._name = _describe(source, self._is_stream)
+        self.problems: list[str] = []
         self._decoder: Decoder | None = self._open()
         self.fps, self.length = self._decoder.fps, self._decoder.length
         self.live = self.length is None and (self._is_stream or isinstance(source, int))
@@ -81,7 +83,8 @@ class VideoReader:
         """Yields number, seconds and frame, up to number `stop`, and warns at the end."""
         decoder, self._decoder = self._decoder or self._open(), None
         clock = FrameClock(decoder.fps)
-        count, end, problems, reason = 0, 0.0, [], None
+        count, end, reason = 0, 0.0, None
+        self.problems = problems = []
         try:
             for frame in islice(decoder.frames(), stop):
                 if decoder.bad_packets and not problems:

@@ -70,13 +70,14 @@ class ResultCollector:
             return Detections.empty()
         ids = np.array(self._ids).reshape(-1, 2)
         numbers = np.array(self._numbers).reshape(-1, 5)
-        infinite = ~np.isfinite(numbers).all(axis=1)
+        corner, sides = numbers[:, 1:3], numbers[:, 3:]
+        with np.errstate(all="ignore"):
+            boxes = np.concatenate([corner, corner + sides], axis=1)
+        infinite = ~np.isfinite(boxes).all(axis=1) | ~np.isfinite(numbers).all(axis=1)
         if infinite.any():
             raise self._error(
                 infinite.argmax(), "has a number that is not finite", "remove it or correct it"
             )
-        corner, sides = numbers[:, 1:3], numbers[:, 3:]
-        boxes = np.concatenate([corner, corner + sides], axis=1)
         return Detections(ids[:, 0], ids[:, 1], numbers[:, 0], boxes)
 
     def _error(self, index: int, found: str, expected: str) -> InputError:
@@ -109,7 +110,9 @@ def read_coco_results(path: str | os.PathLike[str], category_ids: Sequence[int])
     try:
         with open_for_reading(path) as file:
             rest = json.load(file, object_hook=collect)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (RecursionError, ValueError) as error:
         raise InputError(f"{path} is not a complete JSON file ({error}); replace it") from error
     if not isinstance(rest, list) or any(item is not None for item in rest):
         raise InputError(

@@ -11,6 +11,7 @@ from fgfa.errors import InputError
 from fgfa.evaluation.coco_results import ResultCollector, as_results
 from fgfa.evaluation.records import Detections
 from fgfa.files import atomic_write
+from fgfa.plain_files import load_tensors
 
 
 def read_detectron2_predictions(path: str | os.PathLike[str], num_classes: int) -> Detections:
@@ -31,7 +32,7 @@ def read_detectron2_predictions(path: str | os.PathLike[str], num_classes: int) 
         InputError: the file is broken, or holds something else.
     """
     try:
-        frames = torch.load(path, map_location="cpu", weights_only=True)
+        frames = load_tensors(path)
     except OSError:
         raise
     except Exception as error:  # bytes that are no pickle can raise anything

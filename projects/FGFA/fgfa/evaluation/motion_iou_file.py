@@ -7,6 +7,7 @@ import numpy as np
 import scipy.io
 
 from fgfa.errors import InputError
+from fgfa.evaluation.mat_file import read_vectors
 from fgfa.files import atomic_write
 
 _KEY = "motion_iou"
@@ -29,14 +30,13 @@ def read_motion_iou(path: str | os.PathLike[str]) -> list[np.ndarray]:
         InputError: the file cannot be read, or holds no motion IoU.
     """
     try:
-        frames = scipy.io.loadmat(path, appendmat=False)[_KEY]
-        return [np.asarray(frame, np.float64).ravel() for (frame,) in frames]
+        return read_vectors(path, _KEY)
     except OSError as error:
         raise InputError(f"cannot open the motion IoU file {path}: {error.strerror}") from error
-    except Exception as error:  # scipy raises errors of many kinds on broken files
+    except ValueError as error:
         raise InputError(
-            f"{path} is not a motion IoU file: expected a MATLAB 5 file whose variable {_KEY} is a "
-            "cell array (frames, 1)"
+            f"{path} is not a motion IoU file ({error}): expected a MATLAB 5 file whose variable "
+            f"{_KEY} is a cell array (frames, 1)"
         ) from error
 
 

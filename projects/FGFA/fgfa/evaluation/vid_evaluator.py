@@ -83,7 +83,8 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
 
         Returns:
             On the main process `{"bbox": {"AP50": ..., "AP50-slow": ..., "AP50-<class>": ...}}` in
-            percent, NaN where a cell has no ground truth; None elsewhere.
+            percent, NaN where a cell has no ground truth; None elsewhere. Where frames have no
+            outputs, "frames-left-out" is their number; their objects count as not found.
         """
         frames = self._gather()
         if frames is None:
@@ -93,6 +94,9 @@ class ImageNetVIDEvaluator(DatasetEvaluator):
         for table in tables:
             logger.info("%s by motion on %s:\n%s", table.metric, self._dataset_name, table)
         results = results_of(tables)
+        left_out = len(self._dicts) - sum(frame["image_id"] in frames for frame in self._dicts)
+        if left_out:
+            results["bbox"]["frames-left-out"] = left_out
         if self._output_dir is not None:
             write_predictions(self._output_dir / "detections.txt", detections)
             write_results(self._output_dir / "results.json", results)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from fgfa.data.corrupt_frames import skips_corrupt_frames
 from fgfa.data.read_ahead import read_ahead
 from fgfa.errors import InputError
 from fgfa.files import atomic_write
@@ -60,18 +61,19 @@ def _work(batch: Batch, board: Board, progress: Progress) -> None:
 def _detect_in_video(
     batch: Batch, video: Video, predictor: VideoPredictor, progress: Progress
 ) -> None:
-    failure = None
+    failure, left_out = None, 0
     try:
-        _write_detections(batch, video, predictor, progress.add_frame)
+        left_out = _write_detections(batch, video, predictor, progress.add_frame)
     except (InputError, torch.cuda.OutOfMemoryError) as error:
         failure = error
-    progress.end_video(video.name, video.length, failure)
+    progress.end_video(video.name, video.length, failure, left_out)
 
 
 def _write_detections(
     batch: Batch, video: Video, predictor: VideoPredictor, on_frame: Callable[[], None]
-) -> None:
-    source = open_source(video.path)
+) -> int:
+    """Gives the number of frames and gaps that were left out."""
+    source = open_source(video.path, skips_corrupt_frames(batch.cfg))
     waiting: deque[tuple[float | None, str | None]] = deque()  # of frames without detections yet
 
     def read() -> Iterator[np.ndarray]:
@@ -89,6 +91,8 @@ def _write_detections(
             instances = tracker.update(instances) if tracker else instances
             writer.write(instances, batch.class_names, seconds=seconds, name=name)
             on_frame()
+        writer.left_out = list(source.left_out)
+    return len(source.left_out)
 
 
 def _conclude(batch: Batch, failures: list[tuple[str, str]], summary: str) -> None:

@@ -56,18 +56,22 @@ class Progress(AbstractContextManager):
         if time.monotonic() - self._reported > _SECONDS:
             self.report()
 
-    def end_video(self, name: str, length: int, failure: Exception | None) -> None:
+    def end_video(
+        self, name: str, length: int, failure: Exception | None, left_out: int = 0
+    ) -> None:
         """Counts a video.
 
         Args:
             name: the video's.
             length: how many frames it was thought to have.
             failure: why it could not be detected in, or None.
+            left_out: number of its frames and gaps that could not be read.
         """
         if failure is None:
             self._board.add("finished", 1)
         else:
             self._board.note_failure(name, " ".join(str(failure).split()))
+        self._board.add("left out", left_out)
         self._board.add("surplus", self._frames_of_video - length)
         self._frames_of_video = 0
         self.report()
@@ -91,4 +95,8 @@ class Progress(AbstractContextManager):
         frames, finished = self.report()
         seconds = time.monotonic() - self._start
         text = f"{finished} videos of {frames} frames in {tqdm.format_interval(seconds)}"
-        return f"{text}, {frames / seconds:.1f} frames/s; {len(self.failures)} failed"
+        left_out = self._board.read("left out")
+        return (
+            f"{text}, {frames / seconds:.1f} frames/s; {len(self.failures)} failed, {left_out} "
+            "frames or gaps left out"
+        )

@@ -2,8 +2,9 @@
 
 <name>.txt has the official text format, `frame_id class score x1 y1 x2 y2`, with frame ids that
 count the frames of the video from 1. <name>.json has in its first line what is known of the video
-and how it was detected in, then a line for each frame (see `detection_record`), then their number.
-It is renamed last: a video whose .json is there is finished.
+and how it was detected in, then a line for each frame (see `detection_record`), then their number
+and what was left out because it could not be read. It is renamed last: a video whose .json is there
+is finished.
 """
 
 import contextlib
@@ -25,13 +26,18 @@ _OPENING = ', "frames": ['
 
 
 class ResultWriter:
-    """Writes detections frame by frame; see the module for the format."""
+    """Writes detections frame by frame; see the module for the format.
+
+    Attributes:
+        left_out: to be set before the end: what of the video could not be read.
+    """
 
     def __init__(self, text: TextIO, json_file: TextIO, header: dict[str, Any]) -> None:
         self._text = text
         self._json = json_file
         self._header = header
         self._count = 0
+        self.left_out: list[str] = []
 
     def write(
         self,
@@ -67,7 +73,8 @@ class ResultWriter:
         """
         if self._count == 0:
             raise InputError("it has no frame")
-        self._json.write(f'\n], "num_frames": {self._count}}}\n')
+        left_out = json.dumps(self.left_out)
+        self._json.write(f'\n], "num_frames": {self._count}, "left_out": {left_out}}}\n')
 
 
 @contextlib.contextmanager

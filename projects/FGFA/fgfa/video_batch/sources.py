@@ -27,14 +27,14 @@ def image_paths(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in names if is_image(name)]
 
 
-def open_source(path: str) -> FrameSource:
-    """Opens a video file or a folder of images.
+def open_source(path: str, skips_corrupt: bool = False) -> FrameSource:
+    """Opens a video file or a folder of images, of which it may leave out those that are corrupt.
 
     Raises:
         InputError: if it cannot be opened.
     """
     if os.path.isdir(path):
-        return ImageSource(image_paths(path), choose_frames())
+        return ImageSource(image_paths(path), choose_frames(), skips_corrupt)
     return VideoSource(path, choose_frames())
 
 

@@ -69,11 +69,13 @@ def longest_first(videos: Sequence[Video]) -> list[Video]:
     return sorted(measured, key=lambda video: (-video.length, video.name))
 
 
-def _search(entry: str) -> Iterator[tuple[str, str]]:
-    """Yields pairs of a root and a video's path."""
+def _search(entry: str, lists: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yields pairs of a root and a video's path, of an entry of lists that are in one another."""
     if entry.startswith("@"):
+        if entry in lists:
+            raise InputError(f"list {entry[1:]} names itself; take {entry} out of {lists[-1][1:]}")
         for line in _lines(entry[1:]):
-            yield from _search(line)
+            yield from _search(line, [*lists, entry])
     elif os.path.isfile(entry):
         if is_image(entry):
             raise InputError(f"{entry} is an image; give the folder of the video's images")
