@@ -2,7 +2,7 @@
 # Sets up everything that fgfa needs to run, and does nothing when that is already in place:
 #
 #     scripts/setup.sh          # what running fgfa takes
-#     scripts/setup.sh test     # and the tools of scripts/test.sh
+#     scripts/setup.sh test     # and the tools of scripts/test.sh and scripts/build_docs.sh
 #
 # Works in the active virtual or conda environment, or else in .venv in the repository root.
 # Packages that are already there (torch, torchvision, Detectron2) are used as they are.
@@ -134,7 +134,7 @@ setup_key() {
 # set_up [test]
 set_up() {
     local tools=${1:-run} stamp key made_for started=$SECONDS extras=backbones,video
-    [[ $tools == test ]] && extras+=,export,test
+    [[ $tools == test ]] && extras+=,docs,export,test
     enter_environment
     stamp=$(python -c 'import sys; print(sys.prefix)')/.fgfa-setup
     read -r key made_for 2>/dev/null <"$stamp" || true

@@ -19,5 +19,7 @@ ruff check .
 echo "clang-format: compiled operators"
 find projects/FGFA/fgfa/layers/csrc tests/layers -regex '.*\.\(h\|cpp\|cu\|cuh\)' -print0 | xargs -0 clang-format --dry-run -Werror
 
+# The tests of a file share what takes long to set up. Each process computes on one core.
 echo "pytest"
-python -m pytest --durations=10 "$@"
+export OMP_NUM_THREADS=1
+python -m pytest --numprocesses "$(nproc)" --dist loadfile --durations=10 "$@"

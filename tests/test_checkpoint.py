@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,21 @@ def test_failed_save_leaves_the_last_checkpoint(
     monkeypatch.setattr(torch, "save", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpointer.save("second")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "last_checkpoint"]
+    assert checkpointer.get_checkpoint_file() == str(tmp_path / "first.pth")
+
+
+def test_full_disk_is_one_sentence(tiny_cfg: CfgNode, tmp_path: Path):
+    cfg = single_frame(tiny_cfg)
+    checkpointer = FGFACheckpointer(build_model(cfg), cfg, str(tmp_path))
+    checkpointer.save("first")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"second\.pth cannot be written \(.* MB are free"):
+            checkpointer.save("second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "last_checkpoint"]
     assert checkpointer.get_checkpoint_file() == str(tmp_path / "first.pth")
 

@@ -1,9 +1,12 @@
 """Files that are complete or absent."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from fgfa.errors import InputError
 from fgfa.files import atomic_write, remove_left_over
 
 
@@ -28,6 +31,23 @@ def test_failure_keeps_the_former_file(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_room_is_one_sentence(tmp_path: Path, number: int):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    message = r"out\.txt cannot be written: .*; make room"
+    with pytest.raises(InputError, match=message), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(number, os.strerror(number))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_errors_pass(tmp_path: Path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out.txt"):
+        (tmp_path / "missing").read_text()
+
+
 def test_former_file_is_replaced(tmp_path: Path):
     path = tmp_path / "out.txt"
     path.write_text("old")
@@ -46,3 +66,13 @@ def test_what_killed_programs_left_over_is_removed(tmp_path: Path):
         remove_left_over(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "a"])
     assert not list((tmp_path / "a").iterdir())
+
+
+def test_left_over_files_of_a_folder_alone(tmp_path: Path):
+    inner, outer = tmp_path / "a" / "x.json", tmp_path / "x.json"
+    blocks = [atomic_write(path) for path in (inner, outer)]
+    for block in blocks:
+        block.__enter__().write_text("half")
+    remove_left_over(tmp_path, below=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert list((tmp_path / "a").iterdir())

@@ -15,7 +15,10 @@ LEAVES = {"errors", "files"}
 # the package, "fgfa" its __init__.py, or a program beside it.
 MAY_IMPORT = {
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
+    "finite_losses": set(),
+    "stop_hook": set(),
+    "evaluation_run": {"data", "evaluation", "trainer"},
     "config": set(),
     "convert": set(),
     "data": set(),
@@ -39,9 +42,10 @@ MAY_IMPORT = {
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
     "trainer": {
         *("activation_checkpointing", "checkpoint", "config", "data", "evaluation"),
-        *("modeling", "model_parts", "recent_metrics", "solver", "training_step"),
+        *("modeling", "model_parts", "recent_metrics", "solver", "stop_hook"),
+        "training_step",
     },
-    "training_step": {"data"},
+    "training_step": {"data", "finite_losses"},
     "video_batch": {"data", "detection_json", "evaluation", "predictor", "tracking"},
 }
 MAY_IMPORT["fgfa"] = set(MAY_IMPORT)

@@ -24,6 +24,7 @@ from fgfa.data import register_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES, write_moving_shapes
 from fgfa.errors import InputError
 from fgfa.evaluation.prediction_file import write_predictions
+from fgfa.evaluation.resumable import ResumableEvaluator
 
 ROOT = Path(__file__).parents[1]
 TRAIN_NET = ROOT / "projects" / "FGFA" / "train_net.py"
@@ -148,14 +149,45 @@ def test_seq_nms_starts_from_boxes_before_nms(
     train_net: ModuleType, config_file: str, monkeypatch: pytest.MonkeyPatch
 ):
     models = []
-    test = train_net.Trainer.test
+    evaluate = train_net.evaluate
     monkeypatch.setattr(
-        train_net.Trainer, "test", lambda cfg, model: models.append(model) or test(cfg, model)
+        train_net, "evaluate", lambda cfg, model, _: models.append(model) or evaluate(cfg, model)
     )
     run_here(train_net, config_file, "--eval-only")
     results = run_here(train_net, config_file, "--eval-only", "TEST.SEQ_NMS.ENABLED", "True")
     assert [model.roi_heads.test_nms_thresh for model in models] == [0.3, 1.0]
     assert "AP50" in results["bbox"]
+
+
+def interrupt_at_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = ResumableEvaluator.process
+
+    def interrupted(self: ResumableEvaluator, inputs: list[dict], outputs: list[dict]) -> None:
+        if inputs[0]["image_id"] == 2 * FRAMES:
+            raise InterruptedError
+        process(self, inputs, outputs)
+
+    monkeypatch.setattr(ResumableEvaluator, "process", interrupted)
+
+
+@pytest.mark.parametrize("seq_nms", ["True", "False"])
+def test_interrupted_evaluation_goes_on_behind_the_last_whole_video(
+    train_net: ModuleType, config_file: str, tmp_path: Path, seq_nms: str
+):
+    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms)
+    out = tmp_path / "out"
+    run_here(train_net, config_file, *options)
+    expected = [(out / name).read_bytes() for name in ("detections.txt", "results.json")]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        interrupt_at_last_frame(patch)
+        run_here(train_net, config_file, *options)
+    other = ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.5")
+    with pytest.raises(InputError, match="an unfinished evaluation of another model, config or"):
+        run_here(train_net, config_file, "--resume", *options, *other)
+    run_here(train_net, config_file, "--resume", *options)
+    assert "1 of 2 videos were evaluated before" in (out / "log.txt").read_text()
+    assert [(out / name).read_bytes() for name in ("detections.txt", "results.json")] == expected
+    assert not (out / "unfinished_evaluation").exists()
 
 
 def test_saved_raw_boxes_give_the_same_results_after_seq_nms(
@@ -261,28 +293,61 @@ def test_checkpoint_of_another_class_count_is_one_sentence(
     assert_one_sentence(done, "model.pth", "score_maps", "MODEL.ROI_HEADS.NUM_CLASSES")
 
 
+def processes(number: int) -> list[str]:
+    return ["--num-gpus", str(number), "--dist-url", "auto"]
+
+
 @pytest.mark.slow
-def test_two_processes_train_and_give_the_results_of_one(
-    datasets: Path, config_file: str, tmp_path: Path
+@pytest.mark.parametrize("number", [2, 4])
+def test_processes_train_like_one(
+    train_net: ModuleType, datasets: Path, config_file: str, tmp_path: Path, number: int
 ):
-    two = ["--num-gpus", "2", "--dist-url", "auto"]
-    done = run(datasets, config_file, *two, "OUTPUT_DIR", str(tmp_path / "trained"))
+    options = [
+        *("SOLVER.IMS_PER_BATCH", "4", "SOLVER.BASE_LR", "0.01", "TEST.EVAL_PERIOD", "0"),
+        # All anchors count, so that none are drawn, and each image has as many RoIs as others.
+        *("MODEL.RPN.BATCH_SIZE_PER_IMAGE", "1000", "MODEL.RFCN_HEAD.OHEM_ROIS", "16"),
+    ]
+    trained = {}
+    for name in ("one", "several"):
+        out = tmp_path / name
+        if name == "one":
+            run_here(train_net, config_file, *options, "OUTPUT_DIR", str(out))
+        else:
+            run_options = (*processes(number), *options, "OUTPUT_DIR", str(out))
+            done = run(datasets, config_file, *run_options)
+            assert done.returncode == 0, done.stderr
+        trained[name] = torch.load(out / "model_final.pth", weights_only=False)["model"]
+    for name, expected in trained["one"].items():
+        torch.testing.assert_close(trained["several"][name], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 4])
+def test_processes_give_the_results_of_one(
+    train_net: ModuleType,
+    datasets: Path,
+    config_file: str,
+    tiny_cfg: CfgNode,
+    tmp_path: Path,
+    number: int,
+):
+    """Of four processes two have no video."""
+    path = tmp_path / "model.pth"
+    torch.save({"model": build_model(tiny_cfg).state_dict()}, path)
+    options = ("--eval-only", "MODEL.WEIGHTS", str(path), "OUTPUT_DIR")
+    run_here(train_net, config_file, *options, str(tmp_path / "one"))
+    several = (*processes(number), *options, str(tmp_path / "several"))
+    done = run(datasets, config_file, *several)
     assert done.returncode == 0, done.stderr
-    weights = ["--eval-only", "MODEL.WEIGHTS", str(tmp_path / "trained" / "model_final.pth")]
-    texts, tables = [], []
-    for name, processes in (("one", []), ("two", two)):
-        options = [*processes, *weights, "OUTPUT_DIR", str(tmp_path / name)]
-        done = run(datasets, config_file, *options)
-        assert done.returncode == 0, done.stderr
-        texts.append((tmp_path / name / "detections.txt").read_text())
-        tables.append(json.loads((tmp_path / name / "results.json").read_text()))
-    assert len({line.split()[0] for line in texts[0].splitlines()}) == 2 * FRAMES
-    assert texts[0] == texts[1]
-    assert tables[0] == tables[1]
+    text = (tmp_path / "one" / "detections.txt").read_text()
+    assert len({line.split()[0] for line in text.splitlines()}) == 2 * FRAMES
+    for name in ("detections.txt", "results.json"):
+        one, several = ((tmp_path / out / name).read_text() for out in ("one", "several"))
+        assert several == one
 
 
 @pytest.mark.slow
 def test_error_in_one_of_two_processes_is_one_sentence(datasets: Path, config_file: str):
     val_frame(datasets, 3).unlink()
-    done = run(datasets, config_file, "--num-gpus", "2", "--dist-url", "auto", "--eval-only")
+    done = run(datasets, config_file, *processes(2), "--eval-only")
     assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "does not exist")

@@ -1,5 +1,7 @@
 """Trainings that repeat themselves, on a few drawn frames: resumed, and with workers."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +125,32 @@ def test_resumed_training_with_workers_equals_one_without(
     interrupt(make_trainer(cfg, tmp_path / "b", *workers, 2))
     resumed = make_trainer(cfg, tmp_path / "b", *workers, 1, model_seed=5)
     assert_equal(train(resumed, resume=True), expected)
+
+
+class Signals(HookBase):
+    """Sends a signal in the middle of a step."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def before_step(self) -> None:
+        if self.trainer.iter == 1:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_behind_the_step_and_nothing_is_lost(cfg: CfgNode, tmp_path: Path, number):
+    cfg.SOLVER.CHECKPOINT_PERIOD = 100
+    expected = train(make_trainer(cfg, tmp_path / "a"))
+    handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+    stopped = make_trainer(cfg, tmp_path / "b", "DATALOADER.NUM_WORKERS", 1)
+    stopped.register_hooks([Signals(number)])
+    stopped.resume_or_load(resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert (tmp_path / "b" / "last_checkpoint").read_text() == "model_0000001.pth"
+    assert_equal(train(make_trainer(cfg, tmp_path / "b", model_seed=5), resume=True), expected)
 
 
 def test_training_without_a_seed_is_resumed_with_its_own(cfg: CfgNode, tmp_path: Path):

@@ -1,6 +1,8 @@
 """A step of several batches, mixed precision, and exchange of gradients once a step."""
 
 import itertools
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ import torch
 from detectron2.utils.events import EventStorage
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from fgfa.errors import InputError
 from fgfa.training_step import AccumulatingTrainer
 
 
@@ -130,3 +133,44 @@ def test_processes_exchange_gradients_once_a_step(process_group: None):
     run(make_trainer(wrapped, 2, batches_per_step=3), 2)
     assert exchanges == [False, False, True] * 2
     torch.testing.assert_close(model.linear.weight, plain.linear.weight)
+
+
+def test_weights_are_left_where_a_loss_is_not_finite(tmp_path: Path):
+    model = Model()
+    trainer = make_trainer(model, 4, output_dir=str(tmp_path))
+    before = model.linear.weight.detach().clone()
+    frame = {"file_name": "bad.jpg", "image": torch.full((3,), torch.nan)}
+    trainer.data_loader = [[frame]]
+    model.forward = lambda batch: {"loss": model.linear(batch[0]["image"]).sum()}
+    with pytest.raises(InputError, match=r"bad\.jpg"):
+        run(trainer, 1)
+    assert torch.equal(model.linear.weight, before)
+
+
+class Ended(Dataset):
+    """Frames whose reading ends the process that reads them."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_reader_is_one_sentence():
+    trainer = make_trainer(Model(), 4)
+    trainer.data_loader = DataLoader(Ended(), batch_size=2, num_workers=1, collate_fn=list)
+    with pytest.raises(InputError, match=r"reads training frames has ended .*NUM_WORKERS"):
+        run(trainer, 1)
+
+
+class Broken(Ended):
+    def __getitem__(self, index: int) -> torch.Tensor:
+        raise RuntimeError("a fault of the program")
+
+
+def test_faults_of_a_reader_keep_their_traceback():
+    trainer = make_trainer(Model(), 4)
+    trainer.data_loader = DataLoader(Broken(), batch_size=2, num_workers=1, collate_fn=list)
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        run(trainer, 1)

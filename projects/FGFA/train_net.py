@@ -1,10 +1,12 @@
 #!/usr/bin/env python
 """Trains and evaluates FGFA and its single-frame baseline, with the arguments of Detectron2.
 
-    python projects/FGFA/train_net.py --num-gpus 8 \
+    python projects/FGFA/train_net.py --num-gpus 4 \
         --config-file configs/imagenet_vid/fgfa_rfcn_R_101.yaml
     python projects/FGFA/train_net.py --eval-only \
         --config-file configs/vid_mini/fgfa_rfcn_efficientnet_lite0.yaml MODEL.WEIGHTS model.pth
+
+Either goes on where it was interrupted with --resume.
 """
 
 import argparse
@@ -19,7 +21,8 @@ from detectron2.utils.logger import setup_logger
 
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.config import load_config
-from fgfa.errors import InputError, one_sentence_errors
+from fgfa.errors import InputError, one_sentence_errors, quiet_interrupt
+from fgfa.evaluation_run import evaluate
 from fgfa.modeling.inference_layout import prepare_for_inference
 from fgfa.trainer import Trainer
 
@@ -41,7 +44,7 @@ def _is_no_input_error(record: logging.LogRecord) -> bool:
 
 
 def main(args: argparse.Namespace) -> OrderedDict | None:
-    """Trains, or with --eval-only evaluates and returns the results, see `Trainer.test`."""
+    """Trains, or with --eval-only evaluates and returns the results, see `evaluate`."""
     cfg = setup(args)
     if not args.eval_only:
         trainer = Trainer(cfg)
@@ -52,14 +55,15 @@ def main(args: argparse.Namespace) -> OrderedDict | None:
         cfg.MODEL.WEIGHTS, resume=args.resume
     )
     prepare_for_inference(model)
-    results = Trainer.test(cfg, model)
+    results = evaluate(cfg, model, args.resume)
     if comm.is_main_process():
         verify_results(cfg, results)
     return results
 
 
 if __name__ == "__main__":
-    with one_sentence_errors():
+    # StopOnSignal has said what there is to say.
+    with one_sentence_errors(), quiet_interrupt():
         args = default_argument_parser().parse_args()
         launch(
             main,

@@ -16,6 +16,7 @@ import torch
 from detectron2.config import CfgNode
 
 from fgfa.config import load_config
+from fgfa.evaluation_run import FOLDER as UNFINISHED
 from reproducing.rows import FGFA, Row
 from reproducing.steps import ROOT, Step, no_resume
 from reproducing.video_sets import VideoSet
@@ -177,7 +178,7 @@ class Recipe:
         # The checkpoint is evaluated by a step of its own, and not at the end of the training.
         options = (*options, "DATASETS.TEST", "()")
         arguments = self._train_net(config, seed, folder, options)
-        resume = functools.partial(_train_options, ROOT / folder / "last_checkpoint")
+        resume = functools.partial(_resume_options, ROOT / folder / "last_checkpoint")
         return self._step(f"seed {seed}: training {name}", arguments, folder, after, resume)
 
     def _evaluate(self, row: Row, seed: int, name: str, options: Sequence[str]) -> Step:
@@ -190,7 +191,9 @@ class Recipe:
             *options,
         )
         arguments = self._train_net(self.config(row), seed, folder, options, "--eval-only")
-        return self._step(f"seed {seed}: {name} of {row.name}", arguments, folder, (trained,))
+        resume = functools.partial(_resume_options, ROOT / folder / UNFINISHED)
+        title = f"seed {seed}: {name} of {row.name}"
+        return self._step(title, arguments, folder, (trained,), resume)
 
     def _train_net(
         self, config: str, seed: int, folder: Path, options: Sequence[str], *flags: str
@@ -235,8 +238,8 @@ def _digest(config: str) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _train_options(last_checkpoint: Path) -> Sequence[str]:
-    return ("--resume",) if last_checkpoint.is_file() else ()
+def _resume_options(left_by_interrupted: Path) -> Sequence[str]:
+    return ("--resume",) if left_by_interrupted.exists() else ()
 
 
 def _flow_options(weights: Path) -> Sequence[str]:

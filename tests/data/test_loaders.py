@@ -31,6 +31,13 @@ def test_test_loader_reads_frames_in_order(cfg, videos, workers):
     assert [len(frame["new_frames"]) for (frame,) in batches] == [3, 1, 0, 0, 3, 0, 0]
 
 
+def test_test_loader_leaves_videos_out(cfg, videos):
+    (first, *_), *_ = build_test_loader(cfg, videos)
+    rest = list(build_test_loader(cfg, videos, leave_out={first["video_id"]}))
+    assert [frame["image_id"] for (frame,) in rest] == [5, 6, 7]
+    assert [len(frame["new_frames"]) for (frame,) in rest] == [3, 0, 0]
+
+
 def test_test_loader_gives_batches_of_one_video(cfg, videos):
     cfg.TEST.FRAMES_PER_BATCH = 3
     batches = list(build_test_loader(cfg, videos))
@@ -64,6 +71,18 @@ def test_fgfa_is_not_tested_on_key_frames(cfg, tiny_vid, dataset_name):
         build_test_loader(cfg, dataset_name)
     cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
     assert len(build_test_loader(cfg, dataset_name)) == 2
+
+
+def test_train_loader_takes_a_sampler_of_ones_own(cfg, videos):
+    cfg.DATASETS.TRAIN = (videos,)
+    cfg.SOLVER.IMS_PER_BATCH = 1
+
+    def last_frames_first(frames):
+        return itertools.cycle(reversed(range(len(frames))))
+
+    loader = build_train_loader(cfg, make_sampler=last_frames_first)
+    image_ids = [frame["image_id"] for (frame,) in itertools.islice(loader, 8)]
+    assert image_ids == [7, 6, 5, 4, 3, 2, 1, 7]
 
 
 def test_train_loader_draws_batches_without_end(cfg, videos):

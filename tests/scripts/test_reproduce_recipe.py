@@ -129,7 +129,7 @@ def test_unknown_option(tmp_path: Path) -> None:
         recipe.evaluations(recipe.rows)
 
 
-def test_how_interrupted_trainings_go_on(shapes: Recipe, tmp_path: Path) -> None:
+def test_how_interrupted_steps_go_on(shapes: Recipe, tmp_path: Path) -> None:
     base, flow = shapes.base(1), shapes.flow(1)
     assert list(base.resume()) == list(flow.resume()) == []
     for step in (base, flow):
@@ -141,7 +141,10 @@ def test_how_interrupted_trainings_go_on(shapes: Recipe, tmp_path: Path) -> None
     assert list(flow.resume()) == ["--resume"]
     torch.save({"model": {}}, weights)
     assert list(flow.resume()) == ["--eval-only"]
-    assert list(shapes.evaluation(FGFA, 1).resume()) == []
+    evaluation = shapes.evaluation(FGFA, 1)
+    assert list(evaluation.resume()) == []
+    (evaluation.folder / "unfinished_evaluation" / "moving_shapes_val").mkdir(parents=True)
+    assert list(evaluation.resume()) == ["--resume"]
 
 
 def test_config_is_an_input(shapes: Recipe) -> None:

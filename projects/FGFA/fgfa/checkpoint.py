@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 from fgfa import model_zoo
 from fgfa.errors import InputError
-from fgfa.files import atomic_write
+from fgfa.files import atomic_write, remove_left_over
 
 logger = logging.getLogger(__name__)
 
@@ -126,14 +127,27 @@ class FGFACheckpointer(_Checkpointer):
         return super().load(path, checkpointables)
 
     def save(self, name: str, **kwargs: Any) -> None:
-        """Writes `name`.pth to the save folder, see `DetectionCheckpointer`."""
+        """Writes `name`.pth to the save folder, see `DetectionCheckpointer`.
+
+        Raises:
+            InputError: there is no room for it.
+        """
         if not self.save_dir or not self.save_to_disk:
             return
         states = {key: value.state_dict() for key, value in self.checkpointables.items()}
         path = os.path.join(self.save_dir, f"{name}.pth")
         logger.info("Saving checkpoint to %s", path)
-        with atomic_write(path) as temporary:
-            torch.save({"model": self.model.state_dict(), **states, **kwargs}, temporary)
+        remove_left_over(self.save_dir, below=False)  # of a training that was killed as it saved
+        data = {"model": self.model.state_dict(), **states, **kwargs}
+        try:
+            with atomic_write(path) as temporary:
+                torch.save(data, temporary)
+        except RuntimeError as error:  # what torch makes of a disk that is full
+            free = shutil.disk_usage(self.save_dir).free / 1e6
+            raise InputError(
+                f"checkpoint {path} cannot be written ({free:.0f} MB are free there); make room, "
+                "and go on with --resume. Earlier checkpoints are whole"
+            ) from error
         self.tag_last_checkpoint(f"{name}.pth")
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:

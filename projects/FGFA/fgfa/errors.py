@@ -36,3 +36,12 @@ def one_sentence_errors() -> Iterator[None]:
             raise
         print(f"error: {_own_sentence(str(error))}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def quiet_interrupt() -> Iterator[None]:
+    """Ends the program with exit status 130 where it is interrupted, without a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,11 +1,15 @@
 """Files that are either complete or absent."""
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fgfa.errors import InputError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The names that `atomic_write` makes, with a process id before "part".
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.part(\.[^.]+)?")
 
@@ -20,6 +24,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Args:
         path: the file to write. The temporary name keeps its suffix, by which many writers choose
             their format.
+
+    Raises:
+        InputError: there is no room for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,15 +34,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}; make room or choose another place, and "
+            "run the same again. A former file is as it was"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def remove_left_over(folder: str | os.PathLike[str]) -> None:
-    """Removes the temporary files of programs that were killed, in a folder and below.
+def remove_left_over(folder: str | os.PathLike[str], below: bool = True) -> None:
+    """Removes the temporary files of programs that were killed.
 
     No other program may be writing there.
+
+    Args:
+        folder: where they are.
+        below: whether in all folders below it, too.
     """
-    for path in Path(folder).rglob(".*.part*"):
+    for path in Path(folder).glob("**/.*.part*" if below else ".*.part*"):
         if _TEMPORARY.fullmatch(path.name):
             path.unlink()

@@ -25,6 +25,7 @@ from fgfa.evaluation import ImageNetVIDEvaluator
 from fgfa.model_parts import freeze_parts
 from fgfa.recent_metrics import RecentMetrics
 from fgfa.solver import build_optimizer
+from fgfa.stop_hook import StopOnSignal
 from fgfa.training_step import AccumulatingTrainer
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Trainer(DefaultTrainer):
             seed=run_seed(cfg),
             batches_per_step=_batches_per_step(cfg),
             mixed_precision_on=device_type if cfg.SOLVER.AMP.ENABLED else None,
+            output_dir=cfg.OUTPUT_DIR,
         )
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = FGFACheckpointer(
@@ -67,11 +69,11 @@ class Trainer(DefaultTrainer):
         step = self._trainer
         logger.info("The training's seed is %d.", step.seed)
         first_batch = self.start_iter * step.batches_per_step
-        step.data_loader = build_train_loader(self.cfg, seed=step.seed, first_batch=first_batch)
+        step.data_loader = self.build_train_loader(self.cfg, step.seed, first_batch)
         return super().train()
 
     def build_hooks(self) -> list[HookBase]:
-        return [RecentMetrics(), *super().build_hooks()]
+        return [RecentMetrics(), *super().build_hooks(), StopOnSignal(self.checkpointer)]
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
@@ -85,8 +87,11 @@ class Trainer(DefaultTrainer):
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict]]:
-        return build_train_loader(cfg)
+    def build_train_loader(
+        cls, cfg: CfgNode, seed: int | None = None, first_batch: int = 0
+    ) -> Iterable[list[dict]]:
+        """See `fgfa.data.build_train_loader`; a subclass can choose another sampler."""
+        return build_train_loader(cfg, seed, first_batch)
 
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:

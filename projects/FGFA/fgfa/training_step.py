@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from detectron2.engine import SimpleTrainer
@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fgfa.data.seeding import mixed_seed
+from fgfa.errors import InputError
+from fgfa.finite_losses import check_losses
 
 
 class AccumulatingTrainer(SimpleTrainer):
@@ -32,6 +34,7 @@ class AccumulatingTrainer(SimpleTrainer):
         seed: int,
         batches_per_step: int = 1,
         mixed_precision_on: str | None = None,
+        output_dir: str = ".",
     ) -> None:
         """
         Args:
@@ -42,10 +45,12 @@ class AccumulatingTrainer(SimpleTrainer):
             batches_per_step: batches whose losses are averaged for a step of the optimizer.
             mixed_precision_on: type of the device, "cuda" (float16, with scaled gradients) or "cpu"
                 (bfloat16), for automatic mixed precision; None for full precision.
+            output_dir: where a batch is saved whose loss is not finite.
         """
         super().__init__(model, data_loader, optimizer)
         self.seed = seed
         self.batches_per_step = batches_per_step
+        self._output_dir = output_dir
         self._autocast = contextlib.nullcontext()
         if mixed_precision_on:
             dtype = torch.float16 if mixed_precision_on == "cuda" else torch.bfloat16
@@ -53,7 +58,11 @@ class AccumulatingTrainer(SimpleTrainer):
         self._scaler = torch.amp.GradScaler("cuda", enabled=mixed_precision_on == "cuda")
 
     def run_step(self) -> None:
-        """Takes `batches_per_step` batches and one step of the optimizer."""
+        """Takes `batches_per_step` batches and one step of the optimizer.
+
+        Raises:
+            InputError: a loss is not finite, or a process that reads frames was killed.
+        """
         assert self.model.training, "the model was left in evaluation mode"
         batches = self._data_loader_iter  # a loader that starts draws a number
         seed_all_rng(mixed_seed(self.seed, self.iter, comm.get_rank()))
@@ -62,7 +71,7 @@ class AccumulatingTrainer(SimpleTrainer):
         data_time = 0.0
         for number in range(self.batches_per_step):
             start = time.perf_counter()
-            batch = next(batches)
+            batch = _next_batch(batches)
             data_time += time.perf_counter() - start
             is_last = number == self.batches_per_step - 1
             with contextlib.nullcontext() if is_last else self._without_synchronization():
@@ -76,6 +85,7 @@ class AccumulatingTrainer(SimpleTrainer):
         """Adds a batch's share of the step's gradients, and gives its share of the losses."""
         with self._autocast:
             losses = {k: v / self.batches_per_step for k, v in self.model(batch).items()}
+        check_losses(losses, batch, self.iter, self._output_dir)
         self._scaler.scale(sum(losses.values())).backward()
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -94,3 +104,15 @@ class AccumulatingTrainer(SimpleTrainer):
         self.seed = state_dict.get("seed", self.seed)
         if state_dict.get("scaler"):  # empty without float16
             self._scaler.load_state_dict(state_dict["scaler"])
+
+
+def _next_batch(batches: Iterator[list[dict]]) -> list[dict]:
+    try:
+        return next(batches)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise InputError(
+            f"a process that reads training frames has ended ({error}); if memory ran out, lower "
+            "DATALOADER.NUM_WORKERS, and go on with --resume"
+        ) from error

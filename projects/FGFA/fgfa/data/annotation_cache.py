@@ -35,7 +35,7 @@ def read_annotations(
         title: what the progress bars call the files.
 
     Returns:
-        One annotation a file, see :func:`fgfa.data.annotation_xml.read_annotation`.
+        One annotation a file, see `fgfa.data.annotation_xml.read_annotation`.
 
     Raises:
         InputError: a file is missing or malformed.

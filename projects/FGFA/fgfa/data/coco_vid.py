@@ -59,7 +59,7 @@ def load_coco_vid(json_file: str | Path, image_root: str | Path) -> tuple[list[d
 
     Returns:
         One dict a frame, whole videos in the order of `videos`, with the keys of
-        :func:`fgfa.data.imagenet_vid.load_imagenet_vid`; and the class names in the order of their
+        `fgfa.data.imagenet_vid.load_imagenet_vid`; and the class names in the order of their
         category ids.
 
     Raises:

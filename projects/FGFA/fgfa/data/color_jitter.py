@@ -34,7 +34,8 @@ class RandomFrameSaturation(T.Augmentation):
     def __init__(self, low: float, high: float, image_format: str) -> None:
         """
         Args:
-            low, high: range of the factor on the saturation; 0 is gray, 1 leaves it as it is.
+            low: smallest factor on the saturation; 0 is gray, 1 leaves it as it is.
+            high: largest factor.
             image_format: order of the channels, "RGB" or "BGR".
         """
         super().__init__()

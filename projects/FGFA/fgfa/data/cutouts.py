@@ -40,7 +40,7 @@ class ObjectCutouts:
     def __init__(self, frames: Sequence[dict], image_format: str) -> None:
         """
         Args:
-            frames: dicts of frames, see :func:`fgfa.data.imagenet_vid.load_imagenet_vid`.
+            frames: dicts of frames, see `fgfa.data.imagenet_vid.load_imagenet_vid`.
             image_format: order of the channels, "RGB" or "BGR".
         """
         self._frames = frames

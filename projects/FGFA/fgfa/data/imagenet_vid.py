@@ -79,7 +79,7 @@ def register_imagenet_vid(
         subset: "VID" or "DET", the folder below `Data` and `Annotations`. By default the one that
             has the annotation of the first listed frame.
         key_frames: whether lines of four fields are key frames, see
-            :func:`fgfa.data.image_set.read_image_set`.
+            `fgfa.data.image_set.read_image_set`.
 
     Raises:
         InputError: `class_names` and `wnids` do not match, or `subset` is unknown. Errors in files
@@ -106,14 +106,17 @@ def load_imagenet_vid(
     """Reads the annotations of a data set in ImageNet VID's layout. The images may be absent.
 
     Args:
-        root, image_set, subset, key_frames: see :func:`register_imagenet_vid`.
+        root: see `register_imagenet_vid`, also for the others that are not told here.
+        image_set: list file, or its name.
         categories: category id of each `<name>` of the XML files.
+        subset: "VID" or "DET".
+        key_frames: whether lines of four fields are key frames.
         problems: takes up what is wrong with annotations, which is left out then.
 
     Returns:
         One dict a frame, in the order of the list: Detectron2's `file_name`, `image_id`, `height`,
         `width` and `annotations`, and `video_id`, `frame_index` (0-based in the clip),
-        `video_length` and `video_frames` (:class:`VideoFrames`).
+        `video_length` and `video_frames` (`VideoFrames`).
 
     Raises:
         InputError: the list or an annotation file is missing or malformed.

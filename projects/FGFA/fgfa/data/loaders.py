@@ -3,7 +3,8 @@
 import itertools
 import logging
 import operator
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from detectron2.config import CfgNode
 from detectron2.data import (
@@ -27,7 +28,12 @@ from fgfa.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int = 0) -> DataLoader:
+def build_train_loader(
+    cfg: CfgNode,
+    seed: int | None = None,
+    first_batch: int = 0,
+    make_sampler: Callable[[Sequence[dict]], Iterable[int]] | None = None,
+) -> DataLoader:
     """Endless shuffled batches of `cfg.DATASETS.TRAIN`, over all ranks SOLVER.IMS_PER_BATCH frames.
 
     Batches follow from the seed alone, whatever DATALOADER.NUM_WORKERS is.
@@ -36,6 +42,9 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
         cfg: a config with FGFA's keys.
         seed: of order, augmentation and neighbors, from 0; by default `run_seed`.
         first_batch: the batch to begin with. Those before it are not read.
+        make_sampler: makes of the dicts of all frames an endless order of their indices for this
+            rank; by default the sampler that DATALOADER.SAMPLER_TRAIN names. numpy's generator is
+            seeded when it is called.
 
     Raises:
         InputError: a data set is not registered or cannot be read, or keys do not fit one another.
@@ -45,21 +54,28 @@ def build_train_loader(cfg: CfgNode, seed: int | None = None, first_batch: int =
     seed = run_seed(cfg) if seed is None else seed
     with seeded(seed):  # Detectron2's samplers draw their seed from numpy's generator.
         parts = build_detection_train_loader.from_config(cfg, VideoDatasetMapper(cfg, True))
+        frames = parts["dataset"]
+        sampler = parts["sampler"] if make_sampler is None else make_sampler(frames)
     _check_class_count(cfg, cfg.DATASETS.TRAIN)
     _compare_classes(cfg)
-    frames = parts["dataset"]
     grouped = parts["aspect_ratio_grouping"]
     return DataLoader(
         SeededFrames(frames, parts["mapper"], seed),
         batch_sampler=TrainingBatchSampler(
-            parts["sampler"],
+            sampler,
             [grouped and frame["width"] > frame["height"] for frame in frames],
             _frames_per_rank(cfg),
             first_batch=first_batch,
         ),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
+        worker_init_fn=_leave_process_group,
     )
+
+
+def _leave_process_group(worker: int) -> None:
+    """Ctrl-C goes to a whole group, and the training may still need frames to finish a step."""
+    os.setpgrp()
 
 
 class SeededFrames(Dataset):
@@ -86,8 +102,15 @@ class SeededFrames(Dataset):
             return self._mapper(self._frames[index])
 
 
-def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
+def build_test_loader(
+    cfg: CfgNode, dataset_name: str, leave_out: Collection[str] = ()
+) -> DataLoader:
     """Frames in order, whole videos on each rank; a batch is TEST.FRAMES_PER_BATCH of one video.
+
+    Args:
+        cfg: a config with FGFA's keys.
+        dataset_name: a registered data set.
+        leave_out: `video_id` of videos that are not to be read.
 
     Raises:
         InputError: the data set is not registered or cannot be read, or FGFA is to run on one that
@@ -99,6 +122,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     mapper = VideoDatasetMapper(cfg, is_train=False)
     if mapper.test_lookahead is not None:
         _check_whole_videos(dataset_name, frames)
+    frames = [frame for frame in frames if frame["video_id"] not in leave_out]
     video_ids = [frame["video_id"] for frame in frames]
     return DataLoader(
         MapDataset(DatasetFromList(frames, copy=False), mapper),

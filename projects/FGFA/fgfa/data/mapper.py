@@ -96,7 +96,7 @@ class VideoDatasetMapper:
     def __call__(self, frame: dict) -> dict:
         """
         Args:
-            frame: dict of a frame, see :func:`fgfa.data.imagenet_vid.load_imagenet_vid`. It is
+            frame: dict of a frame, see `fgfa.data.imagenet_vid.load_imagenet_vid`. It is
                 left as it is.
 
         Raises:

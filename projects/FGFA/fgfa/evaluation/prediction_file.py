@@ -34,15 +34,16 @@ def read_prediction_files(
 ) -> Detections:
     """Reads the detections of a data set that stand in one or more files.
 
-    What of them will not count is logged, see :func:`check_on_frames`.
+    What of them will not count is logged, see `check_on_frames`.
 
     Args:
         paths: the files, each with frames of its own.
-        num_classes, category_ids: see :func:`read_predictions`.
+        num_classes: see `read_predictions`.
         image_ids: (F,) the frames of the data set.
+        category_ids: see `read_predictions`.
 
     Raises:
-        InputError: see :func:`read_predictions`; a frame is in two files; or no frame is one of the
+        InputError: see `read_predictions`; a frame is in two files; or no frame is one of the
             data set.
     """
     parts = [read_predictions(path, num_classes, category_ids) for path in paths]
@@ -90,7 +91,7 @@ def write_predictions(
     Args:
         path: where; parent folders are made. `.json` or `.json.gz`: COCO results; `.pth`:
             Detectron2's predictions; any other: official text, which rounds (see
-            :func:`rounded`), compressed where it ends in `.gz`.
+            `rounded`), compressed where it ends in `.gz`.
         detections: classes from 0.
         category_ids: the `category_id` of each class in COCO results; by default 1..C.
     """

@@ -70,7 +70,7 @@ def aggregate(features: Tensor, embeddings: Tensor, flow: Tensor, key_embedding:
 def aggregate_reference(
     features: Tensor, embeddings: Tensor, flow: Tensor, key_embedding: Tensor
 ) -> Tensor:
-    """Does what :func:`aggregate` does, in plain PyTorch."""
+    """Does what `aggregate` does, in plain PyTorch."""
     _check_shapes(features, embeddings, flow, key_embedding)
     keys = len(key_embedding)
     if len(features) == 0:

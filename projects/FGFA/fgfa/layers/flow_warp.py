@@ -59,7 +59,7 @@ def stay_inside(flow: Tensor) -> Tensor:
 
 
 def flow_warp_reference(feature: Tensor, flow: Tensor) -> Tensor:
-    """Does what :func:`flow_warp` does, in plain PyTorch."""
+    """Does what `flow_warp` does, in plain PyTorch."""
     batch, channels, height, width = feature.shape
     if flow.shape != (batch, 2, height, width):
         raise RuntimeError(

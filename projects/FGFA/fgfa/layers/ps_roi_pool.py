@@ -17,7 +17,7 @@ _MIN_SIZE = 0.1
 
 
 class PSROIPool(nn.Module):
-    """Module form of :func:`ps_roi_pool`."""
+    """Module form of `ps_roi_pool`."""
 
     def __init__(self, output_size: int, spatial_scale: float) -> None:
         """
@@ -30,7 +30,7 @@ class PSROIPool(nn.Module):
         self.spatial_scale = spatial_scale
 
     def forward(self, input: Tensor, boxes: Tensor | Sequence[Tensor]) -> Tensor:
-        """Pools as :func:`ps_roi_pool` does."""
+        """Pools as `ps_roi_pool` does."""
         return ps_roi_pool(input, boxes, self.output_size, self.spatial_scale)
 
     def extra_repr(self) -> str:
@@ -73,7 +73,7 @@ def ps_roi_pool(
 def ps_roi_pool_reference(
     input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int, spatial_scale: float
 ) -> Tensor:
-    """Does what :func:`ps_roi_pool` does, in plain PyTorch.
+    """Does what `ps_roi_pool` does, in plain PyTorch.
 
     A bin is the difference of four corners of an integral image, in float64 as the sums over a
     whole map would cost float32 its last digits.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -69,7 +70,7 @@ class FGFA(GeneralizedRCNN):
         causal: bool = False,
         flow_mode: str = "pairwise",
         frames_per_batch: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         """
         Args:

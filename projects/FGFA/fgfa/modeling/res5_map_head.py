@@ -1,5 +1,7 @@
 """RoI heads behind the last stage of a ResNet, which runs once over the whole map."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
@@ -21,7 +23,7 @@ class Res5MapROIHeads(StandardROIHeads):
     """
 
     @configurable
-    def __init__(self, *, res5: nn.Module, reduction: nn.Module, **kwargs) -> None:
+    def __init__(self, *, res5: nn.Module, reduction: nn.Module, **kwargs: Any) -> None:
         """
         Args:
             res5: maps the feature (N, C, H, W) to (N, D, H, W).

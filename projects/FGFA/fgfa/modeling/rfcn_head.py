@@ -1,5 +1,7 @@
 """The R-FCN head: position-sensitive pooling, class-agnostic boxes, online hard example mining."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
@@ -42,7 +44,7 @@ class RFCNROIHeads(ROIHeads):
         test_score_thresh: float,
         test_nms_thresh: float,
         test_topk_per_image: int,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         """
         Args:
