@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from hypothesis import HealthCheck, settings
 
 from fgfa import add_fgfa_config
 
@@ -25,6 +26,11 @@ TINY = [
     *("MODEL.RPN.POST_NMS_TOPK_TRAIN", 40, "MODEL.RPN.POST_NMS_TOPK_TEST", 40),
     *("MODEL.RFCN_HEAD.OHEM_ROIS", 16, "TEST.DETECTIONS_PER_IMAGE", 20),
 ]
+
+
+# How fast examples come depends on what else the machine does.
+settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
