@@ -19,7 +19,8 @@ ruff check .
 echo "clang-format: compiled operators"
 find projects/FGFA/fgfa/layers/csrc tests/layers -regex '.*\.\(h\|cpp\|cu\|cuh\)' -print0 | xargs -0 clang-format --dry-run -Werror
 
-# The tests of a file share what takes long to set up. Each process computes on one core.
+# Each process of pytest computes on one core. One that has no more tests takes some of another's.
 echo "pytest"
+processes=$(nproc)
 export OMP_NUM_THREADS=1
-python -m pytest --numprocesses "$(nproc)" --dist loadfile --durations=10 "$@"
+python -m pytest --numprocesses "$processes" --dist worksteal --durations=10 "$@"
