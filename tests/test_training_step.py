@@ -1,7 +1,7 @@
 """A step of several batches, mixed precision, and exchange of gradients once a step."""
 
-import itertools
 import gc
+import itertools
 import os
 import signal
 from pathlib import Path
