@@ -322,21 +322,15 @@ def test_processes_train_like_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [2, 4])
 def test_processes_give_the_results_of_one(
-    train_net: ModuleType,
-    datasets: Path,
-    config_file: str,
-    tiny_cfg: CfgNode,
-    tmp_path: Path,
-    number: int,
+    train_net: ModuleType, datasets: Path, config_file: str, tiny_cfg: CfgNode, tmp_path: Path
 ):
     """Of four processes two have no video."""
     path = tmp_path / "model.pth"
     torch.save({"model": build_model(tiny_cfg).state_dict()}, path)
     options = ("--eval-only", "MODEL.WEIGHTS", str(path), "OUTPUT_DIR")
     run_here(train_net, config_file, *options, str(tmp_path / "one"))
-    several = (*processes(number), *options, str(tmp_path / "several"))
+    several = (*processes(4), *options, str(tmp_path / "several"))
     done = run(datasets, config_file, *several)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "one" / "detections.txt").read_text()
