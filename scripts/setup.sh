@@ -21,6 +21,7 @@ fail() {
 logged() {
     local title=$1 started=$SECONDS status=0
     shift
+    mkdir -p "$(dirname "$setup_log")"
     printf '%s' "$title"
     while sleep 5 >/dev/null && kill -0 $$ 2>/dev/null; do printf .; done &
     local dots=$!
