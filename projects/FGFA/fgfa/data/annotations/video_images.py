@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 
 import cv2
-from PIL import Image
 from tqdm import tqdm
 
 from fgfa.data.annotations.video_boxes import VideoImages
+from fgfa.data.frame_reading import open_image
 from fgfa.data.image_files import find_images
 from fgfa.data.video_reading import VideoReader
 from fgfa.errors import InputError
@@ -83,8 +83,5 @@ def _video_file(name: str, folder: Path, videos: Path | None) -> Path:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError) as error:  # PIL reports a broken PNG as SyntaxError
-        raise InputError(f"{path}: the image cannot be read ({error}); replace it.") from error
+    with open_image(str(path)) as image:
+        return image.height, image.width
