@@ -2,7 +2,7 @@
 # Builds docs/ and the API reference as a site; a broken link, or a docstring that does not fit its function, is an error.
 #
 #     scripts/build_docs.sh                     # writes output/site/index.html
-#     scripts/build_docs.sh --site-dir /tmp/site    # arguments go to mkdocs build
+#     scripts/build_docs.sh --site-dir site    # arguments go to mkdocs build
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
