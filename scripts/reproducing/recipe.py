@@ -16,7 +16,7 @@ import torch
 from detectron2.config import CfgNode
 
 from fgfa.config import load_config
-from fgfa.evaluation_run import FOLDER as UNFINISHED
+from fgfa.evaluation.resumable import UNFINISHED
 from reproducing.rows import FGFA, Row
 from reproducing.steps import ROOT, Step, no_resume
 from reproducing.video_sets import VideoSet

@@ -13,10 +13,8 @@ from detectron2.utils import comm
 from torch import nn
 
 from fgfa.data import build_test_loader
-from fgfa.evaluation.resumable import FinishedVideos, ResumableEvaluator
+from fgfa.evaluation.resumable import UNFINISHED, FinishedVideos, ResumableEvaluator
 from fgfa.trainer import Trainer
-
-FOLDER = "unfinished_evaluation"
 
 
 def evaluate(cfg: CfgNode, model: nn.Module, resume: bool = False) -> OrderedDict:
@@ -44,7 +42,7 @@ def evaluate(cfg: CfgNode, model: nn.Module, resume: bool = False) -> OrderedDic
         evaluator = Trainer.build_evaluator(cfg, name)
         frames = DatasetCatalog.get(name)
         fingerprint = _fingerprint(cfg, model, frames)
-        videos = FinishedVideos(Path(cfg.OUTPUT_DIR, FOLDER, name), frames, fingerprint, resume)
+        videos = FinishedVideos(Path(cfg.OUTPUT_DIR, UNFINISHED, name), frames, fingerprint, resume)
         loader = build_test_loader(cfg, name, leave_out=videos.ids)
         results[name] = inference_on_dataset(model, loader, ResumableEvaluator(evaluator, videos))
         if comm.is_main_process():

@@ -18,6 +18,7 @@ from fgfa.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
+UNFINISHED = "unfinished_evaluation"  # the folder in OUTPUT_DIR with one for each data set
 STAMP = "evaluation_of"
 
 
