@@ -106,8 +106,16 @@ def finished(output: Path) -> set[tuple[str, int]]:
 
 
 def parts(output: Path) -> list[Path]:
-    """Temporary files that something was written to."""
-    return [path for path in output.glob(".*.part.json") if path.stat().st_size]
+    """Temporary files of videos that something was written to."""
+    return [path for path in output.glob(".[iv]*.part.json") if size_of(path)]
+
+
+def size_of(path: Path) -> int:
+    """Bytes in a file that the program may rename at any moment; 0 if it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def contents(output: Path) -> Contents:
