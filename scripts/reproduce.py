@@ -6,10 +6,11 @@
     python scripts/reproduce.py moving_shapes --rows single_frame fgfa --seeds 1 --dry-run
 
 Rows: the single-frame detector; the average of a window without flow; adaptive weights without
-flow; FGFA; FGFA not trained end to end; FGFA with another flow; each also with Seq-NMS. The output
-folder holds table.md, results.json and table.png, which are written again after each evaluation,
-and a folder for each step with its log. A step that has ended well is not repeated, unless its
-command or what it is made from has changed; one that was interrupted goes on.
+flow; FGFA; FGFA not trained end to end; FGFA with another flow, or with one composed of small
+steps; each also with Seq-NMS. The output folder holds table.md, results.json and table.png, which
+are written again after each evaluation, and a folder for each step with its log. A step that has
+ended well is not repeated, unless its command or what it is made from has changed; one that was
+interrupted goes on.
 """
 
 import argparse

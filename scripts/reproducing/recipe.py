@@ -106,7 +106,9 @@ class Recipe:
         return self._train("base", self.video_set.base_config, seed, (), self._after_data)
 
     def train(self, row: Row, seed: int) -> Step:
-        """Trains a row."""
+        """Trains a row, or the one whose weights it takes."""
+        if row.weights_of:
+            return self.train(self._named(row.weights_of), seed)
         start = self._start(row, seed)
         options = (*row.options, "MODEL.WEIGHTS", str(start.folder / "model_final.pth"))
         after = (*self._after_data, start)
@@ -167,9 +169,12 @@ class Recipe:
         return width
 
     def _start(self, row: Row, seed: int) -> Step:
-        rows = {row.name: row for row in self.rows}
-        start = rows.get(row.starts_from)
-        return self.base(seed) if start is None else self.train(start, seed)
+        if row.starts_from == "base":
+            return self.base(seed)
+        return self.train(self._named(row.starts_from), seed)
+
+    def _named(self, name: str) -> Row:
+        return next(row for row in self.rows if row.name == name)
 
     def _train(
         self, name: str, config: str, seed: int, options: Sequence[str], after: Sequence[Step]
@@ -183,7 +188,7 @@ class Recipe:
 
     def _evaluate(self, row: Row, seed: int, name: str, options: Sequence[str]) -> Step:
         trained = self.train(row, seed)
-        folder = trained.folder / name
+        folder = self._seed_folder(seed) / row.name / name
         options = (
             *row.options,
             *("MODEL.WEIGHTS", str(trained.folder / "model_final.pth")),

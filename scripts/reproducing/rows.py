@@ -14,6 +14,8 @@ class Row:
         options: over the FGFA config.
         starts_from: the base, or a row whose weights the training starts from.
         config: of FGFA; "" for that of the data set.
+        weights_of: a row that differs at test time alone, whose weights this one takes; "" for a
+            row that is trained.
     """
 
     name: str
@@ -21,6 +23,7 @@ class Row:
     options: Sequence[str] = ()
     starts_from: str = "base"
     config: str = ""
+    weights_of: str = ""
 
 
 _FROZEN = '["backbone", "proposal_generator", "roi_heads", "flow_net"]'
@@ -38,6 +41,14 @@ NOT_END_TO_END = Row(
 )
 TABLE_1 = (SINGLE_FRAME, AVERAGE, ADAPTIVE, FGFA, NOT_END_TO_END)
 DIS_FLOW = Row("dis_flow", "FGFA, flow by DIS", ("MODEL.FLOW_NET.NAME", "DIS"))
+_COMPOSED = ("MODEL.FGFA.FLOW_MODE", "composed")
+COMPOSED_FLOW = Row("composed_flow", "FGFA, composed flow", _COMPOSED, weights_of=FGFA.name)
+COMPOSED_DIS_FLOW = Row(
+    "composed_dis_flow",
+    "FGFA, composed flow by DIS",
+    (*DIS_FLOW.options, *_COMPOSED),
+    weights_of=DIS_FLOW.name,
+)
 LEARNED_FLOW = Row(
     "learned_flow",
     "FGFA, flow by FlowNetS",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fgfa.data.imagenet_vid import IMAGENET_VID_CLASSES, IMAGENET_VID_WNIDS, load_imagenet_vid
 from fgfa.data.moving_shapes import MOVING_SHAPES_CLASSES
-from reproducing.rows import DIS_FLOW, LEARNED_FLOW, TABLE_1, Row
+from reproducing.rows import COMPOSED_DIS_FLOW, COMPOSED_FLOW, DIS_FLOW, LEARNED_FLOW, TABLE_1, Row
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ MOVING_SHAPES = VideoSet(
     image_set="VID_val_videos",
     class_names=MOVING_SHAPES_CLASSES,
     wnids=MOVING_SHAPES_CLASSES,
-    rows=(*TABLE_1, DIS_FLOW),
+    rows=(*TABLE_1, DIS_FLOW, COMPOSED_DIS_FLOW),
     seeds=(1, 2, 3),
     flow=("--size", "96", "144", "--iterations", "1200", "--lr", "1e-3"),
     flow_per_seed=True,
@@ -71,7 +71,7 @@ VID_MINI = VideoSet(
     image_set="VID_val_clips",
     class_names=IMAGENET_VID_CLASSES,
     wnids=IMAGENET_VID_WNIDS,
-    rows=(*TABLE_1, LEARNED_FLOW),
+    rows=(*TABLE_1, COMPOSED_FLOW, LEARNED_FLOW),
     seeds=(1,),
     flow=("--size", "192", "256", "--iterations", "8000", "--lr", "5e-4"),
     flow_per_seed=False,

@@ -6,7 +6,15 @@ import torch
 
 from fgfa.errors import InputError
 from reproducing.recipe import RADII, Recipe, Settings
-from reproducing.rows import AVERAGE, FGFA, LEARNED_FLOW, NOT_END_TO_END, SINGLE_FRAME
+from reproducing.rows import (
+    AVERAGE,
+    COMPOSED_DIS_FLOW,
+    DIS_FLOW,
+    FGFA,
+    LEARNED_FLOW,
+    NOT_END_TO_END,
+    SINGLE_FRAME,
+)
 from reproducing.steps import Step, with_steps_before
 from reproducing.video_sets import MOVING_SHAPES, VID_MINI
 
@@ -33,6 +41,8 @@ def test_rows_are_trained_alike_from_the_base(shapes: Recipe, tmp_path: Path) ->
     folder = tmp_path / "seed2"
     weights = {"MODEL.WEIGHTS", "OUTPUT_DIR"}
     for row in shapes.rows:
+        if row.weights_of:
+            continue
         step = shapes.train(row, 2)
         start = SINGLE_FRAME.name if row is NOT_END_TO_END else "base"
         expected = {
@@ -59,6 +69,15 @@ def test_not_end_to_end_is_behind_the_single_frame(shapes: Recipe) -> None:
         "seed 1: training not_end_to_end",
         "seed 1: evaluation of not_end_to_end",
     ]
+
+
+def test_a_row_may_take_the_weights_of_another(shapes: Recipe, tmp_path: Path) -> None:
+    assert shapes.train(COMPOSED_DIS_FLOW, 1).command == shapes.train(DIS_FLOW, 1).command
+    pairwise, composed = (shapes.evaluation(row, 1) for row in (DIS_FLOW, COMPOSED_DIS_FLOW))
+    assert composed.folder == tmp_path / "seed1" / "composed_dis_flow" / "evaluation"
+    folder = {"OUTPUT_DIR": str(composed.folder)}
+    expected = {**options_of(pairwise), **folder, "MODEL.FGFA.FLOW_MODE": "composed"}
+    assert options_of(composed) == expected
 
 
 def test_evaluation_keeps_boxes_before_nms(shapes: Recipe, tmp_path: Path) -> None:
