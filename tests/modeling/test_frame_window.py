@@ -99,12 +99,24 @@ def test_maps_are_channels_last():
     maps = (torch.randn(4, 3, 5), torch.randn(6, 3, 5), torch.randn(2, 7, 9), torch.randn(2, 7, 9))
     for _ in range(3):
         window.add(FrameEncoding(*maps, image_size=(48, 80)))
-    assert torch.equal(window.maps("flow_key", [1])[0], maps[2])
+    for numbers in ([1], [0, 2]):
+        flow_keys = window.maps("flow_key", numbers)
+        assert torch.equal(flow_keys[-1], maps[2])
+        assert flow_keys.is_contiguous(memory_format=torch.channels_last)
     assert window.image_size == (48, 80)
     for numbers in ([0, 1, 2], [2, 0]):
         feature = window.maps("feature", numbers)
         assert torch.equal(feature[1], maps[0])
         assert feature.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_flow_keys_of_past_key_frames_are_forgotten():
+    window = make_window(5, radius=2)
+    window.release(2)
+    assert window.maps("flow_key", [3, 4]).flatten().tolist() == [3, 4]
+    assert window.maps("flow_neighbor", [1, 2]).flatten().tolist() == [1, 2]
+    with pytest.raises(InputError, match="frame 2 of the video is not among the frames 3 to 4"):
+        window.maps("flow_key", [2])
 
 
 def test_frames_that_nobody_forgets_are_all_kept():

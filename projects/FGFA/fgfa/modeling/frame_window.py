@@ -1,14 +1,15 @@
 """The cached frames of a video, and which of them lie in the window around a key frame."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fgfa.errors import InputError
 
-# Fields of `FrameEncoding` that are maps.
-MAPS = ("feature", "embedding", "flow_key", "flow_neighbor")
+# Fields of `FrameEncoding` that every frame of a window is asked for. Only key frames, and those
+# behind them, are asked for the other one, `flow_key`.
+_WINDOW_MAPS = ("feature", "embedding", "flow_neighbor")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class FrameWindow:
 
     Frames are numbered 0, 1, ... in the order in which they are added. Each kind of map has a
     tensor with a row for each frame; a new frame takes the row of one that was forgotten. So the
-    window of a key frame inside of a video, which has all rows, is at hand without a copy.
+    window of a key frame inside of a video, which has all rows, is at hand without a copy. What
+    only key frames are asked for is forgotten when they have been one, which saves a good part of
+    the memory where a flow network has large maps.
 
     Attributes:
         key_position: position of the key frame in its window.
@@ -62,6 +65,8 @@ class FrameWindow:
         self._num_rows = self.lookahead - self._offsets[0] + keys_at_once
         # (rows, H, W, channels), so that rows have the memory format that operators like best.
         self._maps: dict[str, torch.Tensor] = {}
+        # (H, W, channels) each, by the number of the frame.
+        self._flow_keys: dict[int, torch.Tensor] = {}
         self._rows: dict[int, int] = {}  # by the number of a frame that is at hand
         self.image_size = (0, 0)
 
@@ -71,7 +76,7 @@ class FrameWindow:
 
     def add(self, frame: FrameEncoding) -> None:
         """Copies the maps of the next frame."""
-        maps = {name: getattr(frame, name).permute(1, 2, 0) for name in MAPS}
+        maps = {name: getattr(frame, name).permute(1, 2, 0) for name in _WINDOW_MAPS}
         if not self._maps:
             self._maps = {name: x.new_empty(self._num_rows, *x.shape) for name, x in maps.items()}
             self.image_size = frame.image_size
@@ -82,6 +87,7 @@ class FrameWindow:
         for name, rows in self._maps.items():
             rows[free] = maps[name]
         self._rows[self.end] = free
+        self._flow_keys[self.end] = frame.flow_key.permute(1, 2, 0).contiguous()
         self.end += 1
 
     def _add_rows(self) -> None:
@@ -95,17 +101,27 @@ class FrameWindow:
         """The maps of N frames, (N, channels, H, W), channels-last.
 
         Args:
-            name: one of `MAPS`.
+            name: that of a map of `FrameEncoding`.
             numbers: of the frames. Where they are in neighboring rows no copy is made.
 
         Raises:
             InputError: where one was not added yet, or was already forgotten.
         """
+        if name == "flow_key":
+            return self._stack_flow_keys(numbers).permute(0, 3, 1, 2)
         rows = [self._row(number) for number in numbers]
         first, count = rows[0], len(rows)
         is_run = rows == list(range(first, first + count))
         chosen = slice(first, first + count) if is_run else rows
         return self._maps[name][chosen].permute(0, 3, 1, 2)
+
+    def _stack_flow_keys(self, numbers: Sequence[int]) -> torch.Tensor:
+        for number in numbers:
+            if number not in self._flow_keys:
+                raise self._not_at_hand(number, self._flow_keys)
+        if len(numbers) == 1:
+            return self._flow_keys[numbers[0]][None]
+        return torch.stack([self._flow_keys[number] for number in numbers])
 
     def around(self, key: int) -> list[int]:
         """The number of the frame at each position of a key frame's window, in order of time.
@@ -130,12 +146,17 @@ class FrameWindow:
         """Lets go of the frames that no key frame behind this one needs."""
         first = key + 1 + self._offsets[0]
         self._rows = {number: row for number, row in self._rows.items() if number >= first}
+        self._flow_keys = {n: flow_key for n, flow_key in self._flow_keys.items() if n > key}
 
     def _row(self, number: int) -> int:
         if number not in self._rows:
-            held = f"{min(self._rows)} to {max(self._rows)}" if self._rows else "of which none is"
-            raise InputError(
-                f"frame {number} of the video is not among the frames {held} at hand; pass the "
-                "frames of a video in order, and each of them"
-            )
+            raise self._not_at_hand(number, self._rows)
         return self._rows[number]
+
+    @staticmethod
+    def _not_at_hand(number: int, numbers: Collection[int]) -> InputError:
+        held = f"{min(numbers)} to {max(numbers)}" if numbers else "of which none is"
+        return InputError(
+            f"frame {number} of the video is not among the frames {held} at hand; pass the "
+            "frames of a video in order, and each of them"
+        )
