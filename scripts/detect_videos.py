@@ -36,7 +36,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.stop_signals import StopSignals
@@ -75,13 +75,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dist-url", default="auto", metavar="URL", help="of several machines: tcp://HOST:PORT"
     )
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="changes of the config, such as MODEL.WEIGHTS model.pth; must come last",
-    )
+    add_opts_argument(parser)
     args = parser.parse_args(argv)
     num_gpus = torch.cuda.device_count()
     if args.num_machines > 1 and args.dist_url == "auto":

@@ -50,7 +50,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.data.image_files import find_images, read_images
 from fgfa.errors import InputError, one_sentence_errors
@@ -105,9 +105,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="SCORE",
         help="least score of the detections that are compared (default: 0.05)",
     )
-    parser.add_argument(
-        "--opts", nargs=argparse.REMAINDER, default=[], help="config keys and values"
-    )
+    add_opts_argument(parser)
     args = parser.parse_args(argv)
     if min(args.size) < 1:
         parser.error("--size is at least 1 1")

@@ -22,7 +22,7 @@ import numpy as np
 from detectron2.structures import Instances
 from tqdm import tqdm
 
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.data.frame_choice import spread_frames
 from fgfa.data.frame_source import (
@@ -75,13 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="lowest score that is shown, 0 to 1 (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="changes of the config, such as MODEL.WEIGHTS model.pth; must come last",
-    )
+    add_opts_argument(parser)
     return parser
 
 

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fgfa.config import add_opts_argument
 from fgfa.errors import one_sentence_errors
 from fgfa.stop_signals import StopSignals
 from reproducing.recipe import Recipe, Settings
@@ -52,12 +53,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--num-gpus", type=int, default=1, help="processes of train_net.py")
     parser.add_argument("--flow-iterations", type=int, help="default: those of the recipe")
     parser.add_argument("--dry-run", action="store_true", help="prints the commands and stops")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys and values for all runs of train_net.py, behind all other options",
+    add_opts_argument(
+        parser, "config keys and values for all runs of train_net.py, behind all other options"
     )
     args = parser.parse_args(argv)
     rows = _ROWS[args.set]

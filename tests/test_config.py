@@ -1,5 +1,6 @@
 """The configs that come with the project, and the config of a command line."""
 
+import argparse
 import logging
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, build_model
 
-from fgfa.config import load_config, with_raw_boxes
+from fgfa.config import add_opts_argument, load_config, with_raw_boxes
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA
 
@@ -106,6 +107,14 @@ def test_schedule_is_the_original():
     iterations_per_epoch = (53639 + 57834) * 2 / solver.IMS_PER_BATCH
     assert pytest.approx(2 * iterations_per_epoch, abs=1) == solver.MAX_ITER
     assert (pytest.approx(1.333 * iterations_per_epoch, abs=50),) == solver.STEPS
+
+
+def test_opts_take_the_rest_of_a_command_line():
+    parser = argparse.ArgumentParser()
+    add_opts_argument(parser)
+    assert parser.parse_args([]).opts == []
+    rest = ["MODEL.WEIGHTS", "model.pth", "--opts"]
+    assert parser.parse_args(["--opts", *rest]).opts == rest
 
 
 def test_options_win():

@@ -26,7 +26,7 @@ from detectron2.structures import Instances
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.data.corrupt_frames import skips_corrupt_frames
 from fgfa.data.frame_source import (
@@ -84,13 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
         choices=["weights", "flow"],
         help="show the window that a frame is detected from, and what it takes from each frame",
     )
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="changes of the config, such as MODEL.WEIGHTS model.pth; must come last",
-    )
+    add_opts_argument(parser)
     return parser
 
 

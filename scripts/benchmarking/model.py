@@ -32,7 +32,7 @@ from benchmarking.measuring import chosen_device, held_bytes, in_new_process, th
 from benchmarking.model_figures import StreamFigures, growth_table, part_table, summary
 from benchmarking.model_measuring import Models, measure, stream
 from benchmarking.steady_video import build
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA
 from fgfa.modeling.inference_layout import prepare_for_inference
@@ -63,13 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames", type=int, default=4, help="of the video whose memory is read (default: 4)"
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys and values, behind all other options",
-    )
+    add_opts_argument(parser, "config keys and values, behind all other options")
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:

@@ -39,7 +39,7 @@ from benchmarking.measuring import (
 from benchmarking.model_parts import PARTS, PartMeter, clock
 from benchmarking.steady_video import set_going
 from benchmarking.workloads import moving_blobs, random_boxes
-from fgfa.config import load_config
+from fgfa.config import add_opts_argument, load_config
 from fgfa.trainer import Trainer
 
 _OBJECTS = 4  # in a key frame
@@ -66,13 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=threads, help=f"default: {threads}")
     parser.add_argument("--repeat", type=int, default=3, help="steps of each (default: 3)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys and values, behind all other options",
-    )
+    add_opts_argument(parser, "config keys and values, behind all other options")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The configuration keys that FGFA adds to Detectron2's, each with meaning, unit and source."""
 
+import argparse
 import io
 import itertools
 import logging
@@ -167,6 +168,16 @@ def _add_training(cfg: CfgNode) -> None:
     # [[imagenet_det_30classes_train, 0.5]], with DATALOADER.SAMPLER_TRAIN WeightedTrainingSampler.
     # Detectron2 reads this key, but does not define it.
     cfg.DATASETS.TRAIN_REPEAT_FACTOR = []
+
+
+def add_opts_argument(
+    parser: argparse.ArgumentParser,
+    help: str = "changes of the config, such as MODEL.WEIGHTS model.pth; must come last",
+) -> None:
+    """Adds `--opts`, which takes the rest of a command line: the `opts` of `load_config`."""
+    parser.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help=help
+    )
 
 
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
