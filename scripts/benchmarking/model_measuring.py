@@ -13,7 +13,7 @@ from benchmarking.measuring import held_bytes, seconds_of, time_alternately
 from benchmarking.model_figures import CaseFigures, PartFigures, StreamFigures
 from benchmarking.model_parts import PARTS, PartMeter, clock, flop_meter
 from benchmarking.plain_model import PlainVideo
-from benchmarking.steady_video import SteadyVideo, context, fill
+from benchmarking.steady_video import SteadyVideo, context, fill, play
 from benchmarking.workloads import moving_blobs
 from fgfa.modeling import FGFA
 from fgfa.modeling.inference_layout import prepare_for_inference
@@ -90,7 +90,7 @@ def count_flops(model: FGFA, size: Size) -> dict[str, float]:
     (encoding,) = model.encode([next(frames)])
     for _ in range(sum(context(model))):
         video.window.add(encoding)
-    steady = SteadyVideo(model, video, frames)
+    steady = SteadyVideo(model, video, frames, key=context(model)[0])
     steady.step()  # composed flow makes up for the steps of the window
     with FlopCounterMode(display=False) as counter:
         meter = PartMeter(model, flop_meter(counter))
@@ -112,7 +112,8 @@ def stream(
         device: where the model is.
         before: what `held_bytes` gave before the model was built.
     """
-    video = fill(model, model.start_video(), moving_blobs(size))
+    # Not filled at once: a window holds less of frames that have been key frames.
+    video = play(model, model.start_video(), moving_blobs(size))
     video.step()
     start = held_bytes(device)
     steps = max(2, -(-frames // model.frames_per_batch))

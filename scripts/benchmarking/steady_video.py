@@ -26,19 +26,20 @@ class Video(Protocol):
 
 
 class SteadyVideo:
-    """A video whose window is full: a step takes in as many frames as it detects in."""
+    """A video on its way: a step takes in as many frames as it detects in."""
 
-    def __init__(self, model: FGFA, video: Video, frames: Iterator[Tensor]) -> None:
+    def __init__(self, model: FGFA, video: Video, frames: Iterator[Tensor], key: int) -> None:
         """
         Args:
-            model: gives the sizes of window and step.
+            model: gives the size of a step.
             video: with the frames before and behind the first key frame, but for the last step.
             frames: those that follow, without end.
+            key: number of the first key frame.
         """
         self._video = video
         self._frames = frames
         self._step = model.frames_per_batch
-        self._key, _ = context(model)
+        self._key = key
 
     def step(self) -> list[Instances]:
         """Takes in `frames_per_batch` frames and gives the detections of as many key frames."""
@@ -50,10 +51,22 @@ class SteadyVideo:
 
 
 def fill(model: FGFA, video: Video, frames: Iterator[Tensor]) -> SteadyVideo:
-    """Adds the first frames to a video."""
-    for _ in range(sum(context(model))):
+    """Adds the first frames to a video, so that the window of the first key frame is full."""
+    before, behind = context(model)
+    for _ in range(before + behind):
         video.add(next(frames))
-    return SteadyVideo(model, video, frames)
+    return SteadyVideo(model, video, frames, before)
+
+
+def play(model: FGFA, video: Video, frames: Iterator[Tensor]) -> SteadyVideo:
+    """Detects in a video from its first frame on, until the window of a key frame is full."""
+    before, behind = context(model)
+    for _ in range(behind):
+        video.add(next(frames))
+    steady = SteadyVideo(model, video, frames, key=0)
+    for _ in range(-(-before // model.frames_per_batch)):
+        steady.step()
+    return steady
 
 
 def context(model: FGFA) -> tuple[int, int]:
