@@ -214,6 +214,22 @@ def test_autocast_gives_about_the_same(mode: str):
         torch.testing.assert_close(instances.scores[0], precise.scores[0], atol=0.05, rtol=0)
 
 
+def test_bfloat16_keeps_maps_in_it_and_gives_about_the_same():
+    frames = make_frames(4)
+    expected = list(make_predictor()(frames))
+    predictor = make_predictor(options=["MODEL.FGFA.TEST_PRECISION", "bfloat16"])
+    maps = []
+    predictor.model.backbone.register_forward_hook(
+        lambda module, inputs, output: maps.extend(output.values())
+    )
+    results = list(predictor(frames))
+    assert {feature.dtype for feature in maps} == {torch.bfloat16}
+    for (_, instances), (_, precise) in zip(results, expected, strict=True):
+        assert instances.scores.dtype == torch.float32
+        assert instances.scores[0] != precise.scores[0]
+        torch.testing.assert_close(instances.scores[0], precise.scores[0], atol=0.05, rtol=0)
+
+
 @pytest.mark.parametrize("architecture", ["FGFA", "LegacyRCNN"])
 def test_boxes_are_divided_by_the_factor_of_the_resize(architecture: str):
     predictor = make_predictor(architecture, by_factor=True)

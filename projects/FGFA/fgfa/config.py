@@ -44,6 +44,9 @@ def _add_aggregation(cfg: CfgNode) -> None:
     # "composed": it sees adjacent frames, two pairs a frame, and longer flow is composed of theirs
     # (paper, section 4.2).
     cfg.MODEL.FGFA.FLOW_MODE = "pairwise"
+    # "bfloat16" runs backbone, embedding and flow network in it at test time, and keeps their maps
+    # so, which takes half the memory; flow, sums over windows and heads stay in float32.
+    cfg.MODEL.FGFA.TEST_PRECISION = "float32"
     # Neighbors in training are drawn from -TRAIN_RADIUS..TRAIN_RADIUS around the key frame, frames.
     cfg.MODEL.FGFA.TRAIN_RADIUS = 9
     # Neighbors drawn for a key frame in training (paper, section 4.2).

@@ -1,8 +1,8 @@
 """The meta-architecture FGFA: features of nearby frames, warped to the key frame and aggregated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -22,6 +22,10 @@ from .postprocess import postprocess
 from .scaled_images import ScaledImageList
 from .video_detector import VideoDetector
 from .window_flow import FLOW_MODES, window_flow
+
+TEST_PRECISIONS = ("float32", "bfloat16")
+
+Function = TypeVar("Function", bound=Callable)
 
 
 @META_ARCH_REGISTRY.register()
@@ -69,6 +73,7 @@ class FGFA(GeneralizedRCNN):
         test_stride: int = 1,
         causal: bool = False,
         flow_mode: str = "pairwise",
+        test_precision: str = "float32",
         frames_per_batch: int = 1,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +89,8 @@ class FGFA(GeneralizedRCNN):
             test_stride: distance of the frames of a window from each other at test time.
             causal: leaves out the frames behind the key frame at test time.
             flow_mode: one of `FLOW_MODES`, see `window_flow`.
+            test_precision: one of `TEST_PRECISIONS`, in which backbone, embedding and flow network
+                run at test time.
             frames_per_batch: frames of a video that go through the network together at test time.
             **kwargs: arguments of Detectron2's `GeneralizedRCNN`.
         """
@@ -97,6 +104,7 @@ class FGFA(GeneralizedRCNN):
         self.test_stride = test_stride
         self.causal = causal
         self.flow_mode = flow_mode
+        self.test_precision = test_precision
         self.frames_per_batch = frames_per_batch
         self._video: VideoDetector | None = None
         self._expected: tuple[str | None, int] = (None, 0)
@@ -119,6 +127,7 @@ class FGFA(GeneralizedRCNN):
             "test_stride": cfg.MODEL.FGFA.TEST_STRIDE,
             "causal": cfg.MODEL.FGFA.CAUSAL,
             "flow_mode": cfg.MODEL.FGFA.FLOW_MODE,
+            "test_precision": cfg.MODEL.FGFA.TEST_PRECISION,
             "frames_per_batch": cfg.TEST.FRAMES_PER_BATCH,
         }
 
@@ -238,10 +247,15 @@ class FGFA(GeneralizedRCNN):
             FrameWindow(self.test_radius, self.causal, self.test_stride, self.frames_per_batch),
             window_flow(self.flow_mode),
             self.frames_per_batch,
-            encode=self.encode,
-            flow_net=self._flow,
+            encode=self._in_test_precision(self.encode),
+            flow_net=self._in_test_precision(self._flow),
             find_objects=partial(self._find_objects, image_scale=image_scale),
         )
+
+    def _in_test_precision(self, function: Function) -> Function:
+        if self.test_precision == "float32":
+            return function  # which leaves an autocast around the model as it is
+        return torch.autocast(self.device.type, getattr(torch, self.test_precision))(function)
 
     @torch.no_grad()
     def encode(self, images: Sequence[torch.Tensor]) -> list[FrameEncoding]:
@@ -273,16 +287,15 @@ class FGFA(GeneralizedRCNN):
             [image_size] * len(feature),
             [1.0 if image_scale is None else image_scale] * len(feature),
         )
-        features = {self.feature_name: feature}
+        features = {self.feature_name: _full_precision(feature)}
         proposals, _ = self.proposal_generator(images, features, None)
         instances, _ = self.roi_heads(images, features, proposals, None)
         return instances
 
     def _flow(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Flow (N, 2, H, W) to warp along, see `FlowNet.forward`."""
-        flow = self.flow_net(keys, neighbors)
         # Positions in the map need more digits than autocast gives.
-        flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
+        flow = _full_precision(self.flow_net(keys, neighbors))
         return stay_inside(flow) if self.warp_padding == "border" else flow
 
     def _preprocess(self, images: Sequence[torch.Tensor]) -> tuple[ImageList, torch.Tensor]:
@@ -297,18 +310,22 @@ class FGFA(GeneralizedRCNN):
         return batch, flow_images.tensor
 
 
+def _full_precision(maps: torch.Tensor) -> torch.Tensor:
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
+
+
 def _check(cfg: CfgNode) -> None:
     """Raises an `InputError` where a value makes no sense."""
     fgfa = cfg.MODEL.FGFA
     if fgfa.TRAIN_NEIGHBORS < 1:
         raise InputError("MODEL.FGFA.TRAIN_NEIGHBORS is below 1; FGFA sums at least one neighbor")
-    if fgfa.WARP_PADDING not in ("zeros", "border"):
-        raise InputError(
-            f"MODEL.FGFA.WARP_PADDING is {fgfa.WARP_PADDING!r}; set it to zeros or border"
-        )
-    if fgfa.FLOW_MODE not in FLOW_MODES:
-        modes = ", ".join(FLOW_MODES)
-        raise InputError(f"MODEL.FGFA.FLOW_MODE is {fgfa.FLOW_MODE!r}; use one of {modes}")
+    for key, choices in (
+        ("WARP_PADDING", ("zeros", "border")),
+        ("FLOW_MODE", FLOW_MODES),
+        ("TEST_PRECISION", TEST_PRECISIONS),
+    ):
+        if fgfa[key] not in choices:
+            raise InputError(f"MODEL.FGFA.{key} is {fgfa[key]!r}; use one of {', '.join(choices)}")
     for key, value, least in (
         ("MODEL.FGFA.TEST_RADIUS", fgfa.TEST_RADIUS, 0),
         ("MODEL.FGFA.TEST_STRIDE", fgfa.TEST_STRIDE, 1),
