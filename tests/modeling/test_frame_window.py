@@ -75,23 +75,26 @@ def test_going_back_is_one_sentence(key: int):
         window.around(key)
 
 
-def test_window_inside_of_a_video_is_there_without_a_copy():
-    window = make_window(5, radius=2)
-    for key in range(2, 12):
+@given(length=st.integers(1, 12), radius=st.integers(0, 4), causal=st.booleans())
+def test_windows_are_there_without_a_copy(length: int, radius: int, causal: bool):
+    window = FrameWindow(radius, causal)
+    for key in range(length):
+        while window.end < min(key + window.lookahead + 1, length):
+            window.add(make_frame(window.end))
         in_time = window.around(key)
         stored = window.as_stored(in_time)
         assert sorted(stored) == in_time
-        maps = window.maps("feature", stored)
-        assert maps.flatten().tolist() == stored
-        assert maps.data_ptr() == window.maps("feature", stored[:1]).data_ptr()
+        for name in ("feature", "embedding", "flow_neighbor"):
+            maps = window.maps(name, stored)
+            assert maps.flatten().tolist() == stored
+            assert maps.data_ptr() == window.maps(name, stored).data_ptr()
         window.release(key)
-        window.add(make_frame(window.end))
 
 
-def test_window_at_the_ends_repeats_frames_in_order_of_time():
-    window = make_window(3, radius=2)
-    assert window.as_stored(window.around(0)) == [0, 0, 0, 1, 2]
-    assert window.maps("embedding", [0, 0, 0, 1, 2]).flatten().tolist() == [0, 0, 0, 1, 2]
+def test_window_with_gaps_is_in_order_of_time():
+    window = make_window(5, radius=1, stride=2)
+    assert window.as_stored(window.around(0)) == [0, 0, 2]
+    assert window.as_stored(window.around(2)) == [0, 2, 4]
 
 
 def test_maps_are_channels_last():

@@ -1,5 +1,6 @@
 """The cached frames of a video, and which of them lie in the window around a key frame."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -36,10 +37,10 @@ class FrameWindow:
     """The last frames of one video, at most as many as the windows of the next key frames need.
 
     Frames are numbered 0, 1, ... in the order in which they are added. Each kind of map has a
-    tensor with a row for each frame; a new frame takes the row of one that was forgotten. So the
-    window of a key frame inside of a video, which has all rows, is at hand without a copy. What
-    only key frames are asked for is forgotten when they have been one, which saves a good part of
-    the memory where a flow network has large maps.
+    tensor with a row for each frame; a new frame takes the row of one that was forgotten, and at
+    the ends of a video, where its first or last frame repeats, rows that are free hold copies of
+    it. So a window of adjacent frames, which has all rows, is at hand without another copy of it
+    all. What only key frames are asked for is forgotten when they have been one.
 
     Attributes:
         key_position: position of the key frame in its window.
@@ -68,6 +69,7 @@ class FrameWindow:
         # (H, W, channels) each, by the number of the frame.
         self._flow_keys: dict[int, torch.Tensor] = {}
         self._rows: dict[int, int] = {}  # by the number of a frame that is at hand
+        self._copied: dict[int, int] = {}  # numbers of frames by the row that has a copy of it
         self.image_size = (0, 0)
 
     def __len__(self) -> int:
@@ -80,10 +82,10 @@ class FrameWindow:
         if not self._maps:
             self._maps = {name: x.new_empty(self._num_rows, *x.shape) for name, x in maps.items()}
             self.image_size = frame.image_size
-        free = next((row for row in range(self._num_rows) if row not in self._rows.values()), None)
-        if free is None:
-            free = self._num_rows
+        if len(self._rows) == self._num_rows:
             self._add_rows()
+        free = self._free_rows()[0]
+        self._copied.pop(free, None)
         for name, rows in self._maps.items():
             rows[free] = maps[name]
         self._rows[self.end] = free
@@ -109,6 +111,8 @@ class FrameWindow:
         """
         if name == "flow_key":
             return self._stack_flow_keys(numbers).permute(0, 3, 1, 2)
+        if list(numbers) == self._by_row():
+            return self._maps[name].permute(0, 3, 1, 2)
         rows = [self._row(number) for number in numbers]
         first, count = rows[0], len(rows)
         is_run = rows == list(range(first, first + count))
@@ -137,10 +141,29 @@ class FrameWindow:
         return numbers
 
     def as_stored(self, numbers: Sequence[int]) -> list[int]:
-        """Frame numbers in the order of their rows, if each row is named once, else as given."""
-        by_row = sorted(numbers, key=self._row)
-        is_all = [self._row(number) for number in by_row] == list(range(self._num_rows))
-        return by_row if is_all else list(numbers)
+        """Frame numbers in the order in which `maps` gives them without a copy, if there is one.
+
+        Args:
+            numbers: of a window. If they are all frames at hand, and some of them repeat, these are
+                copied into rows that are free.
+        """
+        if len(numbers) != self._num_rows or set(numbers) != set(self._rows):
+            return list(numbers)
+        repeated = (Counter(numbers) - Counter(self._rows.keys())).elements()
+        for row, number in zip(self._free_rows(), repeated, strict=True):
+            if self._copied.get(row) != number:
+                self._copied[row] = number
+                for rows in self._maps.values():
+                    rows[row] = rows[self._rows[number]]
+        return self._by_row()
+
+    def _free_rows(self) -> list[int]:
+        return sorted(set(range(self._num_rows)) - set(self._rows.values()))
+
+    def _by_row(self) -> list[int | None]:
+        """The number of the frame whose maps each row has, None where it has none."""
+        numbers = self._copied | {row: number for number, row in self._rows.items()}
+        return [numbers.get(row) for row in range(self._num_rows)]
 
     def release(self, key: int) -> None:
         """Lets go of the frames that no key frame behind this one needs."""
