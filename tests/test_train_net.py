@@ -170,11 +170,18 @@ def interrupt_at_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ResumableEvaluator, "process", interrupted)
 
 
-@pytest.mark.parametrize("seq_nms", ["True", "False"])
+@pytest.mark.parametrize(("seq_nms", "corrupt"), [("True", "stop"), ("False", "skip")])
 def test_interrupted_evaluation_goes_on_behind_the_last_whole_video(
-    train_net: ModuleType, config_file: str, tmp_path: Path, seq_nms: str
+    train_net: ModuleType,
+    datasets: Path,
+    config_file: str,
+    tmp_path: Path,
+    seq_nms: str,
+    corrupt: str,
 ):
-    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms)
+    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms, "TEST.CORRUPT_FRAMES", corrupt)
+    if corrupt == "skip":
+        truncate(val_frame(datasets, 0, 1))
     out = tmp_path / "out"
     run_here(train_net, config_file, *options)
     expected = [(out / name).read_bytes() for name in ("detections.txt", "results.json")]
