@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, build_model
+from iopath.common.file_io import HTTPURLHandler
 
 from fgfa.config import add_opts_argument, load_config, with_raw_boxes
 from fgfa.errors import InputError
@@ -141,7 +142,8 @@ def test_bad_option_is_one_sentence(opts: list[str], sentence: str):
         ("MODEL: [", "config .*bad.yaml cannot be used"),
         ("MODEL: {FGFA: {RADIUS: 9}}", "Non-existent config key: MODEL.FGFA.RADIUS"),
         ("MODEL: {FGFA: {TEST_RADIUS: wide}}", "TEST_RADIUS"),
-        ("_BASE_: none.yaml", "none.yaml"),
+        ("_BASE_: none.yaml", "its _BASE_ .*/none.yaml is not a file on this machine"),
+        ("_BASE_: /dev/zero", "its _BASE_ /dev/zero is not a file"),
     ],
 )
 def test_bad_file_is_one_sentence(text: str, sentence: str, tmp_path: Path):
@@ -150,6 +152,26 @@ def test_bad_file_is_one_sentence(text: str, sentence: str, tmp_path: Path):
     with pytest.raises(InputError, match=sentence) as error:
         load_config(str(path))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["_BASE_: {}", "_BASE_: [a.yaml, '{}']", "<<: {{_BASE_: {}}}"])
+@pytest.mark.parametrize(
+    "url", ["http://host/b.yaml", "https://host/b.yaml", "detectron2://b.yaml"]
+)
+@pytest.mark.parametrize("leaf", ["near.yaml", "far.yaml"])
+def test_base_is_not_downloaded(
+    text: str, url: str, leaf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fetched = []
+    monkeypatch.setattr(HTTPURLHandler, "_get_local_path", lambda *args, **_: fetched.append(args))
+    # To a path with a folder Detectron2 would join detectron2://.
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text("SEED: 1")
+    Path("near.yaml").write_text(text.format(url))
+    Path("far.yaml").write_text("_BASE_: near.yaml")
+    with pytest.raises(InputError, match=rf"config {leaf} .* its _BASE_ {url} is not a file"):
+        load_config(leaf)
+    assert not fetched
 
 
 @pytest.mark.parametrize("path", ["none.yaml", ""])

@@ -170,11 +170,18 @@ def interrupt_at_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ResumableEvaluator, "process", interrupted)
 
 
-@pytest.mark.parametrize("seq_nms", ["True", "False"])
+@pytest.mark.parametrize(("seq_nms", "corrupt"), [("True", "stop"), ("False", "skip")])
 def test_interrupted_evaluation_goes_on_behind_the_last_whole_video(
-    train_net: ModuleType, config_file: str, tmp_path: Path, seq_nms: str
+    train_net: ModuleType,
+    datasets: Path,
+    config_file: str,
+    tmp_path: Path,
+    seq_nms: str,
+    corrupt: str,
 ):
-    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms)
+    options = ("--eval-only", "TEST.SEQ_NMS.ENABLED", seq_nms, "TEST.CORRUPT_FRAMES", corrupt)
+    if corrupt == "skip":
+        truncate(val_frame(datasets, 0, 1))
     out = tmp_path / "out"
     run_here(train_net, config_file, *options)
     expected = [(out / name).read_bytes() for name in ("detections.txt", "results.json")]
@@ -246,22 +253,25 @@ def test_bad_config_is_one_sentence(train_net: ModuleType, config_file: str):
         run_here(train_net, config_file, "NO.KEY", "1")
 
 
-def val_frame(datasets: Path, index: int) -> Path:
-    folder = datasets / "moving_shapes/ILSVRC2015/Data/VID/val/moving_shapes_val_0001"
-    return folder / f"{index:06d}.JPEG"
+def val_frame(datasets: Path, video: int, index: int) -> Path:
+    folder = datasets / "moving_shapes/ILSVRC2015/Data/VID/val"
+    return folder / f"moving_shapes_val_{video:04d}/{index:06d}.JPEG"
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:400])
 
 
 @pytest.mark.slow
 def test_missing_frame_is_one_sentence(datasets: Path, config_file: str):
-    val_frame(datasets, 3).unlink()
+    val_frame(datasets, 1, 3).unlink()
     done = run(datasets, config_file, "--eval-only", "DATALOADER.NUM_WORKERS", "1")
     assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "does not exist")
 
 
 @pytest.mark.slow
 def test_truncated_frame_is_one_sentence(datasets: Path, config_file: str):
-    path = val_frame(datasets, 3)
-    path.write_bytes(path.read_bytes()[:400])
+    truncate(val_frame(datasets, 1, 3))
     done = run(datasets, config_file, "--eval-only", "DATALOADER.NUM_WORKERS", "1")
     assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "cannot be read")
 
@@ -325,23 +335,30 @@ def test_processes_train_like_one(
 def test_processes_give_the_results_of_one(
     train_net: ModuleType, datasets: Path, config_file: str, tiny_cfg: CfgNode, tmp_path: Path
 ):
-    """Of four processes two have no video."""
+    """Of four processes two have no video; three find a corrupt frame."""
+    corrupt = [(0, 1), (1, 0), (1, 5)]
+    for video, index in corrupt:
+        truncate(val_frame(datasets, video, index))
     path = tmp_path / "model.pth"
     torch.save({"model": build_model(tiny_cfg).state_dict()}, path)
-    options = ("--eval-only", "MODEL.WEIGHTS", str(path), "OUTPUT_DIR")
+    options = [
+        *("--eval-only", "MODEL.WEIGHTS", str(path)),
+        *("TEST.CORRUPT_FRAMES", "skip", "OUTPUT_DIR"),
+    ]
     run_here(train_net, config_file, *options, str(tmp_path / "one"))
     several = (*processes(4), *options, str(tmp_path / "several"))
     done = run(datasets, config_file, *several)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "one" / "detections.txt").read_text()
-    assert len({line.split()[0] for line in text.splitlines()}) == 2 * FRAMES
+    assert len({line.split()[0] for line in text.splitlines()}) == 2 * FRAMES - len(corrupt)
     for name in ("detections.txt", "results.json"):
         one, several = ((tmp_path / out / name).read_text() for out in ("one", "several"))
         assert several == one
+    assert json.loads(several)["bbox"]["frames-left-out"] == len(corrupt)
 
 
 @pytest.mark.slow
 def test_error_in_one_of_two_processes_is_one_sentence(datasets: Path, config_file: str):
-    val_frame(datasets, 3).unlink()
+    val_frame(datasets, 1, 3).unlink()
     done = run(datasets, config_file, *processes(2), "--eval-only")
     assert_one_sentence(done, "moving_shapes_val_0001/000003.JPEG", "does not exist")

@@ -1,11 +1,12 @@
 """Images of a video: found, named, read."""
 
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from fgfa.data.image_files import find_images, names_below_common_folder, read_images
 from fgfa.errors import InputError
@@ -58,13 +59,35 @@ def test_images_are_read_as_bgr_and_only_when_needed(tmp_path: Path):
         next(frames)
 
 
-def test_images_are_turned_upright_by_exif(tmp_path: Path):
-    stored = np.zeros((4, 6, 3), np.uint8)
-    stored[0, 0] = 255
+# What makes an upright image of a stored one, by the orientation that its EXIF data says.
+UPRIGHT = {
+    **{1: lambda i: i, 2: np.fliplr, 3: lambda i: np.rot90(i, 2), 4: np.flipud},
+    **{5: lambda i: i.swapaxes(0, 1), 6: lambda i: np.rot90(i, -1), 8: np.rot90},
+    **{7: lambda i: np.rot90(i, 2).swapaxes(0, 1), 9: lambda i: i},
+}
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_images_are_turned_upright_by_exif(suffix: str, orientation: int, tmp_path: Path):
+    stored = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     exif = Image.Exif()
-    exif[0x0112] = 6  # Orientation: to be turned by 90 degrees clockwise
-    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
-    (image,) = read_images([str(tmp_path / "turned.png")])
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(stored[:, :, ::-1]).save(tmp_path / f"a.{suffix}", exif=exif)
+    (image,) = read_images([str(tmp_path / f"a.{suffix}")])
+    np.testing.assert_array_equal(image, UPRIGHT[orientation](stored))
+
+
+def test_images_are_turned_upright_whatever_else_exif_says(tmp_path: Path):
+    stored = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.XResolution] = 6, 72.0
+    rational, text = (struct.pack(">HH", ExifTags.Base.XResolution, kind) for kind in (5, 2))
+    broken = exif.tobytes().replace(rational, text)
+    Image.fromarray(stored[:, :, ::-1]).save(tmp_path / "a.png", exif=broken)
+    with Image.open(tmp_path / "a.png") as image, pytest.raises(TypeError):
+        ImageOps.exif_transpose(image)
+    (image,) = read_images([str(tmp_path / "a.png")])
     np.testing.assert_array_equal(image, np.rot90(stored, -1))
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import logging
+import os
 import socket
 import struct
 import sys
@@ -251,6 +252,29 @@ def test_no_video_is_one_sentence(
     write(tmp_path / "bad.mp4")
     with pytest.raises(InputError, match=rf"video .*bad\.mp4 {sentence}"):
         list(VideoReader(str(tmp_path / "bad.mp4")))
+
+
+def test_frames_that_are_too_large_are_not_decoded(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = str(write_video(tmp_path / "video.mp4", grays(2)))
+    limit = f"fgfa.data.{'pyav' if backend == 'av' else 'opencv'}_decoder.MOST_PIXELS"
+    monkeypatch.setattr(limit, 48 * 64)
+    assert len(list(VideoReader(path))) == 2
+    monkeypatch.setattr(limit, 48 * 64 - 1)
+    with pytest.raises(InputError, match=r"64x48 pixels are more than|no frame that can be decode"):
+        list(VideoReader(path))
+
+
+def test_options_of_opencv_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, name = str(write_video(tmp_path / "video.mp4", grays(1))), "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setenv(name, "rtsp_transport;udp")
+    VideoReader(path)
+    assert os.environ[name] == "rtsp_transport;udp"
+    monkeypatch.delenv(name)
+    VideoReader(path)
+    assert name not in os.environ
 
 
 class _Server(http.server.BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from detectron2.structures import Boxes, Instances
 from fgfa.errors import InputError
 from fgfa.evaluation.resumable import FinishedVideos, ResumableEvaluator
 
-FRAMES = [{"image_id": i, "video_id": video} for i, video in enumerate("aabb")]
+FRAMES = [{"image_id": i, "video_id": video, "video_length": 2} for i, video in enumerate("aabb")]
 
 
 class Recorder(DatasetEvaluator):
@@ -47,7 +47,7 @@ def begin(folder: Path, fingerprint: str = "x", resume: bool = False) -> Resumab
 
 def detect(evaluator: ResumableEvaluator, *image_ids: int) -> None:
     for image_id in image_ids:
-        evaluator.process([{"image_id": image_id}], [{"instances": detections(image_id)}])
+        evaluator.process([FRAMES[image_id]], [{"instances": detections(image_id)}])
 
 
 def test_whole_videos_are_kept_to_the_bit(tmp_path: Path):
@@ -67,6 +67,22 @@ def test_whole_videos_are_kept_to_the_bit(tmp_path: Path):
 
 def test_only_whole_videos_are_left_out(tmp_path: Path):
     detect(begin(tmp_path), 0, 1, 2)
+    assert FinishedVideos(tmp_path, FRAMES, "x", resume=True).ids == {"a"}
+
+
+def test_a_video_is_whole_without_its_corrupt_frames(tmp_path: Path):
+    evaluator = begin(tmp_path)
+    frame = {**FRAMES[1], "video_length": 1}
+    evaluator.process([frame], [{"instances": detections(1)}])
+    kept = FinishedVideos(tmp_path, FRAMES, "x", resume=True)
+    assert kept.ids == {"a"}
+    assert [image_id for image_id, _ in kept.read()] == [1]
+
+
+def test_a_video_is_whole_once_its_listed_frames_are_there(tmp_path: Path):
+    evaluator = begin(tmp_path)
+    for frame in FRAMES[:2]:
+        evaluator.process([{**frame, "video_length": 9}], [{"instances": detections(1)}])
     assert FinishedVideos(tmp_path, FRAMES, "x", resume=True).ids == {"a"}
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -100,6 +101,8 @@ def test_no_program_is_started_for_an_image(fuzz) -> None:
         list(read_images([str(path)]))
 
 
+@pytest.mark.parametrize("has_pyav", [True, False], ids=["av", "opencv"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.m3u8"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -108,12 +111,16 @@ def test_no_program_is_started_for_an_image(fuzz) -> None:
     ],
     ids=["concat", "hls"],
 )
-def test_playlist_is_no_video(text: str, fuzz) -> None:
+def test_playlist_is_no_video(
+    text: str, name: str, has_pyav: bool, fuzz, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (fuzz.folder / "inside.mp4").write_bytes(video("mp4", "mpeg4"))
+    if not has_pyav:
+        monkeypatch.setitem(sys.modules, "av", None)
     read_video(fuzz.folder / "inside.mp4")
-    (fuzz.folder / "a.mp4").write_text(text)
-    with pytest.raises(InputError, match=r"a\.mp4 cannot be opened as a video"):
-        read_video(fuzz.folder / "a.mp4")
+    (fuzz.folder / name).write_text(text)
+    with pytest.raises(InputError, match=rf"{name} cannot be opened as a video"):
+        read_video(fuzz.folder / name)
 
 
 def test_metadata_that_is_not_utf8(fuzz) -> None:

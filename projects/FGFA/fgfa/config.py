@@ -186,7 +186,8 @@ def add_opts_argument(
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
     """The config of a command line; it is not frozen.
 
-    Where PyTorch finds no GPU, `MODEL.DEVICE` becomes "cpu", with a warning.
+    A `_BASE_` must be a file of this machine: nothing is downloaded. Where PyTorch finds no GPU,
+    `MODEL.DEVICE` becomes "cpu", with a warning.
 
     Args:
         config_file: path of a YAML file.
@@ -216,10 +217,15 @@ def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
 
 
 class _PlainYaml(CfgNode):
-    """Refuses config files whose aliases would make much of little."""
+    """Refuses config files that are no files here, or whose aliases would make much of little."""
 
     @classmethod
     def _open_cfg(cls, filename: str) -> TextIO:
+        if "://" in filename or not Path(filename).is_file():
+            raise ValueError(
+                f"its _BASE_ {filename} is not a file on this machine; check the path, and name a "
+                "copy of what lies elsewhere"
+            )
         with super()._open_cfg(filename) as file:
             text = file.read()
         size = _expanded_size(yaml.compose(text, yaml.SafeLoader), {})

@@ -10,11 +10,11 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from detectron2.structures import BoxMode
 
+from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT
 from fgfa.errors import InputError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_LARGEST = 1 << 53  # number; what is above would not be exact
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _number(where: str, element: Element, tag: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not abs(number) < _LARGEST:
+    if not abs(number) < LARGEST_NUMBER:
         name = tag.replace("/", "><")
         raise InputError(f"{where}: <{name}> is '{text:.40}', not a number that can be meant.")
     return number

@@ -8,13 +8,12 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from fgfa.data.inside_paths import is_inside
+from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT, LoadProblems
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
 
 _T = TypeVar("_T")
-
-_LARGEST = 1 << 53  # number; what is above would not be exact
 
 # Optional keys of our annotations, and what COCO-VID calls them.
 _OPTIONAL_KEYS = {"track_id": "instance_id", "occluded": "occluded", "iscrowd": "iscrowd"}
@@ -122,7 +121,7 @@ class _Record:
 
     def integer(self, key: str) -> int:
         value = self.values.get(key)
-        if type(value) is not int or abs(value) >= _LARGEST:
+        if type(value) is not int or abs(value) >= LARGEST_NUMBER:
             raise self.error(key, "a whole number")
         return value
 
@@ -167,7 +166,7 @@ class _Record:
             box = x, y, width, height = [float(value) for value in values]
         except (OverflowError, TypeError, ValueError):
             raise self.error(key, "four numbers x, y, width, height") from None
-        if not all(abs(value) < _LARGEST for value in box) or width < 0 or height < 0:
+        if not all(abs(value) < LARGEST_NUMBER for value in box) or width < 0 or height < 0:
             raise self.error(key, "finite, with a width and height of 0 or more")
         return [x, y, x + width, y + height]
 

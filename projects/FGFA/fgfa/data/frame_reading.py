@@ -8,12 +8,11 @@ from detectron2.data.detection_utils import convert_PIL_to_numpy
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
+from fgfa.data.limits import MOST_PIXELS
 from fgfa.errors import InputError
 
 # Others of Pillow's start programs (EPS), or are formats of no camera.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# A frame of 8K video has half as many. Decoded in 7 bytes a pixel, they take 0.5 GB.
-_MOST_PIXELS = 1 << 26
 
 
 @contextmanager
@@ -25,10 +24,8 @@ def open_image(path: str) -> Iterator[Image.Image]:
     """
     try:
         with PathManager.open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(
-                    f"{image.width}x{image.height} pixels are more than {_MOST_PIXELS}"
-                )
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels are more than {MOST_PIXELS}")
             yield image
     except InputError:
         raise

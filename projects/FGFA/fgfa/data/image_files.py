@@ -1,5 +1,6 @@
 """Images that are the frames of a video."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +8,8 @@ from glob import glob
 from pathlib import Path, PurePath
 
 import numpy as np
-from detectron2.data.detection_utils import _apply_exif_orientation, convert_PIL_to_numpy
+from detectron2.data.detection_utils import convert_PIL_to_numpy
+from PIL import ImageOps
 
 from fgfa.data.frame_reading import open_image
 from fgfa.errors import InputError
@@ -71,4 +73,8 @@ def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
 def read_upright(path: str) -> np.ndarray:
     """Reads one image as `read_images` does."""
     with open_image(path) as image:
-        return convert_PIL_to_numpy(_apply_exif_orientation(image), "BGR")
+        image.load()
+        # Pillow turns the image, and then fails to write EXIF data anew that has broken tags.
+        with contextlib.suppress(Exception):
+            ImageOps.exif_transpose(image, in_place=True)
+        return convert_PIL_to_numpy(image, "BGR")

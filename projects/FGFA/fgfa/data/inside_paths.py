@@ -7,7 +7,8 @@ from pathlib import PurePath
 def is_inside(path: str) -> bool:
     """Whether a path stays in the folder that it is relative to, and is one that a file can have.
 
-    Neither "/etc/passwd" nor "../other/a.jpg" does. Links that lie in the folder are the user's.
+    Neither "/etc/passwd" nor "../other/a.jpg" does. Symbolic links are not looked at: no list can
+    make one, and those in the folder are the user's, who may keep images on another disk.
     """
     parts = PurePath(path).parts
     return bool(parts) and not PurePath(path).anchor and ".." not in parts and _can_be_file(path)

@@ -1,15 +1,28 @@
 """Decodes videos of files, streams and cameras with OpenCV."""
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 
-from fgfa.data.video_decoder import DEFAULT_FPS, DecodedFrame, DecodingError, is_plausible
+from fgfa.data.limits import MOST_PIXELS
+from fgfa.data.video_decoder import (
+    CONTAINERS,
+    DEFAULT_FPS,
+    DecodedFrame,
+    DecodingError,
+    is_plausible,
+)
 
 # Bad packets in a row after which a file is given up.
 _FILE_ATTEMPTS = 64
+# Environment variable from which OpenCV takes options of FFmpeg when it opens a source.
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_options_lock = threading.Lock()
 
 
 class OpenCVDecoder:
@@ -29,10 +42,15 @@ class OpenCVDecoder:
             attempts: packets without a frame, in a row, that end the video.
 
         Raises:
-            DecodingError: if it is not open.
+            DecodingError: if it is not open, or its frames are too large.
         """
         if not capture.isOpened():
             raise DecodingError("OpenCV has no reader for it")
+        width, height = map(capture.get, (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MOST_PIXELS:
+            raise DecodingError(
+                f"frames of {width:g}x{height:g} pixels are more than {MOST_PIXELS}"
+            )
         self._capture, self._stamp, self._attempts = capture, stamp, attempts
         self.bad_packets = 0
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -48,8 +66,10 @@ class OpenCVDecoder:
 
     @classmethod
     def of_file(cls, path: str) -> "OpenCVDecoder":
-        """Opens a file; raises as the constructor."""
-        return cls(cv2.VideoCapture(path, cv2.CAP_FFMPEG), _position, _FILE_ATTEMPTS)
+        """Opens a file, which is no playlist; raises as the constructor."""
+        with _only_containers():
+            capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+        return cls(capture, _position, _FILE_ATTEMPTS)
 
     @classmethod
     def of_stream(cls, url: str, timeout: float) -> "OpenCVDecoder":
@@ -71,6 +91,21 @@ class OpenCVDecoder:
 
     def _retrieve(self) -> np.ndarray:
         return self._capture.retrieve()[1]
+
+
+@contextmanager
+def _only_containers() -> Iterator[None]:
+    """Adds to the options of whoever runs the program; for all that opens in the block."""
+    allowed = f"format_whitelist;{','.join(CONTAINERS)}"
+    with _options_lock:
+        former = os.environ.get(_OPTIONS)
+        os.environ[_OPTIONS] = f"{former}|{allowed}" if former else allowed
+        try:
+            yield
+        finally:
+            os.environ.pop(_OPTIONS)
+            if former is not None:
+                os.environ[_OPTIONS] = former
 
 
 def _position(capture: cv2.VideoCapture) -> float | None:

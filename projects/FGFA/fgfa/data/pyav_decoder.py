@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fgfa.data.video_decoder import DEFAULT_FPS, DecodedFrame, DecodingError, is_plausible
-
-# Kinds of files that hold their pictures. Playlists, which FFmpeg opens as well, name other files.
-_CONTAINERS = (
-    *("apng", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4v", "matroska", "mjpeg"),
-    *("mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "yuv4mpegpipe"),
+from fgfa.data.limits import MOST_PIXELS
+from fgfa.data.video_decoder import (
+    CONTAINERS,
+    DEFAULT_FPS,
+    DecodedFrame,
+    DecodingError,
+    is_plausible,
 )
-_MOST_PIXELS = 1 << 26  # of a frame; 8K has half as many
 
 
 class PyAVDecoder:
@@ -43,7 +43,7 @@ class PyAVDecoder:
         if self._stream is None or self._stream.codec_context is None:
             self._container.close()
             raise DecodingError("it has no pictures, or none of a known kind")
-        self._stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
+        self._stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         self.bad_packets = 0
         self.duration = self._stated_duration()
         self.fps = self._average_fps()
@@ -104,7 +104,7 @@ class PyAVDecoder:
 def _options(source: str) -> dict[str, str]:
     if source.startswith("rtsp"):
         return {"rtsp_transport": "tcp"}  # over UDP, the default, parts of frames are lost
-    return {} if "://" in source else {"format_whitelist": ",".join(_CONTAINERS)}
+    return {} if "://" in source else {"format_whitelist": ",".join(CONTAINERS)}
 
 
 def _upright(frame: Any) -> np.ndarray:

@@ -6,6 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
+# Kinds of files that hold their pictures, by FFmpeg's names. Playlists, which FFmpeg opens as well,
+# name other files.
+CONTAINERS = (
+    *("apng", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4v", "matroska", "mjpeg"),
+    *("mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "yuv4mpegpipe"),
+)
 # Frames a second where a source does not tell; that of most ImageNet VID videos.
 DEFAULT_FPS = 25.0
 

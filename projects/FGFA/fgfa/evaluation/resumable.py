@@ -72,12 +72,18 @@ class FinishedVideos:
         ]
         return [(frame["image_id"], _unpacked(frame)) for video in videos for frame in video]
 
-    def add(self, image_id: int, instances: Instances) -> None:
-        """Keeps the detections of a frame, and writes those of its video if it was the last."""
-        video = self._video_of[image_id]
+    def add(self, frame: Mapping, instances: Instances) -> None:
+        """Keeps the detections of a frame, and writes those of its video if it was the last.
+
+        Args:
+            frame: dict as the model got it; corrupt frames are no part of its `video_length`.
+            instances: the detections.
+        """
+        video = self._video_of[frame["image_id"]]
         frames = self._unfinished.setdefault(video, [])
-        frames.append({"image_id": image_id, **_packed(instances)})
-        if len(frames) == self._lengths[video]:
+        frames.append({"image_id": frame["image_id"], **_packed(instances)})
+        # Of a video, the data set may list some frames only.
+        if len(frames) == min(self._lengths[video], frame["video_length"]):
             with atomic_write(self._files[video]) as temporary:
                 torch.save(self._unfinished.pop(video), temporary)
 
@@ -123,7 +129,7 @@ class ResumableEvaluator(DatasetEvaluator):
         """Passes on the outputs of a batch, and keeps them."""
         self._evaluator.process(inputs, outputs)
         for frame, output in zip(inputs, outputs, strict=True):
-            self._videos.add(frame["image_id"], output["instances"])
+            self._videos.add(frame, output["instances"])
 
     def evaluate(self) -> dict | None:
         """What the evaluator gives. Nothing is left to be resumed."""
