@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def test_killed_training_ends_as_if_it_had_not_been(
         assert not list(out.glob(".*.part*"))
         # A kill behind the last checkpoint leaves nothing to do.
         assert_same_weights(out, expected)
+        shutil.rmtree(out)  # a gigabyte of checkpoints
 
 
 @pytest.mark.slow
