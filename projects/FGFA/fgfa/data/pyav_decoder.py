@@ -35,7 +35,7 @@ class PyAVDecoder:
         self._timeout = timeout
         try:
             self._container = av.open(
-                source, timeout=timeout, options=_options(source), metadata_errors="replace"
+                source, timeout=timeout, options=_options(source), **_lenient(av.__version__)
             )
         except av.error.FFmpegError as error:
             raise self._named(error) from error
@@ -68,7 +68,8 @@ class PyAVDecoder:
     def _decode(self, packet: Any) -> Iterator[DecodedFrame]:
         try:
             frames = self._stream.decode(packet)
-        except self._av.error.FFmpegError:
+        # A ValueError where the codec could not be opened, from PyAV 19 on.
+        except (self._av.error.FFmpegError, ValueError):
             self.bad_packets += 1
             return
         for frame in frames:
@@ -99,6 +100,11 @@ class PyAVDecoder:
         if self.duration is None:
             rates.reverse()
         return next((float(rate) for rate in rates if is_plausible(rate)), DEFAULT_FPS)
+
+
+def _lenient(version: str) -> dict[str, str]:
+    """Arguments with which texts in a file may be broken; from release 19 on they always may."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def _options(source: str) -> dict[str, str]:
