@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fgfa.evaluation.official_text import write_exact_text, write_text
 from fgfa.evaluation.records import Detections
 from reproducing import speed, table
 from reproducing.figures import Collector, Figures
-from reproducing.plot import save_plot
+from reproducing.plot import radii_of_all_seeds, save_plot
 from reproducing.recipe import Recipe, Settings
 from reproducing.report import Report
 from reproducing.rows import AVERAGE, FGFA, SINGLE_FRAME, TABLE_1
@@ -261,9 +262,18 @@ def test_results_for_json(figures: Figures) -> None:
     assert results["differences"]["FGFA − single frame"]["fast"] == pytest.approx([6, 1.15, 6.85])
 
 
-def test_plot(figures: Figures, tmp_path: Path) -> None:
-    save_plot(tmp_path / "table.png", "title", figures)
+@pytest.mark.parametrize("radii", [0, 1, 3])
+def test_plot(radii: int, figures: Figures, tmp_path: Path) -> None:
+    both = {k: {1: constant(53, 1), 2: constant(55, 1)} for k in range(radii)}
+    save_plot(tmp_path / "table.png", "title", replace(figures, radii=both))
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_leaves_out_radii_that_lack_seeds(figures: Figures) -> None:
+    both = {4: {1: constant(53, 1), 2: constant(55, 1)}}
+    (radius,) = radii_of_all_seeds(replace(figures, radii=figures.radii | both)).items()
+    assert radius[0] == 4
+    assert radius[1].tolist() == [54] * 4
 
 
 def test_report_of_nothing_yet(recipe, dicts, monkeypatch) -> None:

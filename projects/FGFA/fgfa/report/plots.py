@@ -13,7 +13,7 @@ from fgfa.evaluation.error_breakdown import KINDS
 from fgfa.evaluation.pr_curve import RECALLS
 
 # Okabe and Ito's colors, which people with color vision deficiencies tell apart.
-MODEL_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MODEL_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 ERROR_COLORS = ("#009e73", "#f0e442", "#e69f00", "#d55e00", "#999999", "#dddddd")
 PLOT_STYLE = {
     "font.size": 9,
