@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "plain_files": set(),
+    "final_checkpoint": set(),
     "finite_losses": set(),
     "stop_hook": set(),
     "evaluation_run": {"data", "evaluation", "trainer"},
@@ -44,6 +45,7 @@ MAY_IMPORT = {
     "trainer": {
         *("activation_checkpointing", "checkpoint", "config", "data", "evaluation"),
         *("modeling", "model_parts", "recent_metrics", "solver", "stop_hook"),
+        "final_checkpoint",
         "training_step",
     },
     "training_step": {"data", "finite_losses"},

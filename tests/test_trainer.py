@@ -127,6 +127,15 @@ def test_resumed_training_with_workers_equals_one_without(
     assert_equal(train(resumed, resume=True), expected)
 
 
+def test_training_that_lacks_only_its_last_file_writes_it(cfg: CfgNode, tmp_path: Path):
+    cfg.SOLVER.CHECKPOINT_PERIOD = 1
+    expected = train(make_trainer(cfg, tmp_path))
+    (tmp_path / "model_final.pth").unlink()
+    (tmp_path / "last_checkpoint").write_text(f"model_{STEPS - 1:07d}.pth")
+    resumed = make_trainer(cfg, tmp_path, model_seed=5)
+    assert_equal(train(resumed, resume=True), expected)
+
+
 class Signals(HookBase):
     """Sends a signal in the middle of a step."""
 

@@ -22,6 +22,7 @@ from fgfa.data import build_test_loader, build_train_loader
 from fgfa.data.seeding import run_seed
 from fgfa.errors import InputError
 from fgfa.evaluation import ImageNetVIDEvaluator
+from fgfa.final_checkpoint import FinalCheckpoint
 from fgfa.model_parts import freeze_parts
 from fgfa.recent_metrics import RecentMetrics
 from fgfa.solver import build_optimizer
@@ -73,7 +74,12 @@ class Trainer(DefaultTrainer):
         return super().train()
 
     def build_hooks(self) -> list[HookBase]:
-        return [RecentMetrics(), *super().build_hooks(), StopOnSignal(self.checkpointer)]
+        return [
+            RecentMetrics(),
+            *super().build_hooks(),
+            FinalCheckpoint(self.checkpointer),
+            StopOnSignal(self.checkpointer),
+        ]
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
