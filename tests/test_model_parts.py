@@ -86,6 +86,12 @@ def test_rest_learns_from_the_losses_of_frozen_heads(
     assert moved == trained
 
 
+def test_part_without_parameters_is_no_mistake():
+    model = nn.ModuleDict({"flow_net": nn.Identity(), "head": nn.Conv2d(2, 1, 1)})
+    freeze_parts(model, ["flow_net"])
+    assert all(p.requires_grad for p in model["head"].parameters())
+
+
 def test_unknown_part_is_one_sentence():
     with pytest.raises(InputError, match=r"FROZEN_PARTS names 'on', .* use a part of one, two"):
         freeze_parts(make_model(), ["two", "on"])

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from detectron2.modeling import build_model
 
+from fgfa.config import load_config
 from fgfa.errors import InputError
+from fgfa.model_parts import freeze_parts
 from reproducing.recipe import RADII, Recipe, Settings
 from reproducing.rows import (
     AVERAGE,
@@ -15,8 +18,8 @@ from reproducing.rows import (
     NOT_END_TO_END,
     SINGLE_FRAME,
 )
-from reproducing.steps import Step, with_steps_before
-from reproducing.video_sets import MOVING_SHAPES, VID_MINI
+from reproducing.steps import ROOT, Step, with_steps_before
+from reproducing.video_sets import MOVING_SHAPES, VID_MINI, VIDEO_SETS, VideoSet
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reproduce.py"
 
@@ -190,3 +193,13 @@ def test_dry_run_prints_commands_with_their_state(tmp_path: Path, capsys) -> Non
     assert "SOLVER.MAX_ITER 2" in printed
     assert "single_frame" not in printed
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("video_set", VIDEO_SETS.values(), ids=VIDEO_SETS)
+def test_every_trained_row_has_something_to_learn(video_set: VideoSet) -> None:
+    for row in video_set.rows:
+        options = (*row.options, "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu")
+        cfg = load_config(str(ROOT / (row.config or video_set.config)), options)
+        model = build_model(cfg)
+        freeze_parts(model, cfg.MODEL.FROZEN_PARTS)
+        assert any(parameter.requires_grad for parameter in model.parameters())

@@ -19,11 +19,11 @@ def part_of(name: str, parts: Iterable[str]) -> str | None:
 
 
 def check_parts(parts: Iterable[str], names: Sequence[str], key: str) -> None:
-    """Sees to it that each part holds something.
+    """Sees to it that each part is there.
 
     Args:
         parts: what a config names.
-        names: names of the parameters that it can mean.
+        names: names of the parameters, or of what else it can mean.
         key: the config key, for the message.
 
     Raises:
@@ -33,7 +33,7 @@ def check_parts(parts: Iterable[str], names: Sequence[str], key: str) -> None:
         if not any(part_of(name, [part]) for name in names):
             known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             raise InputError(
-                f"{key} names '{part}', which holds no parameter; use a part of {known}"
+                f"{key} names '{part}', which holds nothing here; use a part of {known}"
             )
 
 
@@ -48,9 +48,11 @@ def freeze_parts(model: nn.Module, parts: Sequence[str]) -> None:
         parts: see above.
 
     Raises:
-        InputError: if a part holds no parameter, or nothing remains to train.
+        InputError: if a part is not in the model, or nothing remains to train.
     """
-    check_parts(parts, [name for name, _ in model.named_parameters()], "MODEL.FROZEN_PARTS")
+    # Modules too: a flow network such as DIS has no parameters, and is as frozen as one can ask.
+    names = [name for name, _ in (*model.named_parameters(), *model.named_modules()) if name]
+    check_parts(parts, names, "MODEL.FROZEN_PARTS")
     for name, parameter in model.named_parameters():
         if part_of(name, parts):
             parameter.requires_grad_(False)
