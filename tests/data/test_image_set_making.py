@@ -51,6 +51,17 @@ def test_folders_that_cannot_be_listed(folder: str, names: list[str], sentence: 
         find_videos(tmp_path, "train")
 
 
+def test_folders_that_are_links_are_listed(tmp_path: Path):
+    elsewhere = add_images(tmp_path / "another_disk" / "a", "000000.JPEG")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(elsewhere.parent)
+    (elsewhere.parent / "b").symlink_to("a")
+    assert [video.path for video in find_videos(tmp_path / "data", "train")] == [
+        "train/a",
+        "train/b",
+    ]
+
+
 def test_key_frames_count_from_zero():
     with pytest.raises(InputError, match=r"a: a list of key frames needs images .*000000\.JPEG"):
         list(key_frame_lines([FolderOfFrames("a", 1, 3)]))

@@ -22,6 +22,13 @@ def test_images_in_natural_order_with_their_sizes(write_frames, tmp_path: Path):
     assert images.sizes == [(40, 60)] * 3
 
 
+def test_folder_that_is_a_link(write_frames, tmp_path: Path):
+    elsewhere = write_frames("clip/img1").folder.rename(tmp_path / "elsewhere")
+    (tmp_path / "frames" / "clip" / "img1").symlink_to(elsewhere)
+    images = find_video_images("clip", tmp_path / "frames")
+    assert [path.name for path in images.paths] == ["0.png", "1.png", "2.png"]
+
+
 def test_frames_are_made_of_a_video_file_once(tmp_path: Path):
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos" / "street.1.mp4", [40, 80, 120])

@@ -1,11 +1,11 @@
 """Makes list files of ImageNet VID (`ImageSets/*.txt`) of the images in `Data/VID`."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fgfa.data.folder_walk import walk_folders
 from fgfa.errors import InputError
 
 _SUFFIX = ".JPEG"
@@ -33,18 +33,17 @@ def find_videos(data: Path, split: str) -> list[FolderOfFrames]:
     Args:
         data: the folder `Data/VID`.
         split: a folder in it, such as "train". Videos are the folders at any depth that hold images
-            named like `000000.JPEG`.
+            named like `000000.JPEG`; links to folders are followed.
 
     Raises:
-        InputError: there is no video, or images are not named and numbered as they must be.
+        InputError: there is no video, images are not named and numbered as they must be, or a
+            folder cannot be read.
     """
     videos = []
-    for folder, subfolders, names in os.walk(data / split):
-        subfolders.sort()
-        stems = sorted(Path(name).stem for name in names if name.endswith(_SUFFIX))
+    for folder, names in walk_folders(data / split):
+        stems = [Path(name).stem for name in names if name.endswith(_SUFFIX)]
         if stems:
-            path = Path(folder).relative_to(data).as_posix()
-            videos.append(_video(Path(folder), path, stems))
+            videos.append(_video(folder, folder.relative_to(data).as_posix(), stems))
     if not videos:
         raise InputError(f"{data / split}: no folder here holds images *{_SUFFIX}; check the path.")
     return sorted(videos, key=lambda video: video.path)

@@ -8,6 +8,7 @@ import cv2
 from tqdm import tqdm
 
 from fgfa.data.annotations.video_boxes import VideoImages
+from fgfa.data.folder_walk import walk_folders
 from fgfa.data.frame_reading import open_image
 from fgfa.data.image_files import find_images
 from fgfa.data.video_reading import VideoReader
@@ -33,7 +34,12 @@ def find_video_images(name: str, image_root: Path, videos: Path | None = None) -
     folder = image_root / name
     if not folder.exists():
         extract_images(_video_file(name, folder, videos), folder)
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
+    files = [
+        path / name
+        for path, names in walk_folders(folder)
+        for name in names
+        if Path(name).suffix.lower() in _SUFFIXES
+    ]
     folders = sorted({path.parent for path in files})
     if len(folders) != 1:
         found = ", ".join(map(str, folders[:3])) or "none"
