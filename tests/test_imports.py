@@ -16,7 +16,7 @@ LEAVES = {"errors", "files", "plain_files"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
-    "plain_files": set(),
+    "plain_files": {"files"},
     "final_checkpoint": set(),
     "finite_losses": set(),
     "stop_hook": set(),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 _METRICS = ("AP50", "AP50-slow", "AP50-medium", "AP50-fast")
 
@@ -17,6 +18,7 @@ def read_results(path: Path) -> dict[str, Any]:
         InputError: if it cannot be read, or is another kind of file.
     """
     try:
+        refuse_special(path)
         results = json.loads(path.read_text(encoding="utf-8"))
         models = [model["bbox"]["AP50"] for model in _models(results).values()]
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and those that end when they are read."""
 
 import contextlib
 import errno
@@ -43,6 +43,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_special(path: str | os.PathLike[str]) -> None:
+    """Refuses a device or a pipe, such as one that a link of a data set leads to.
+
+    Reading it may have no end, or may never begin. What is missing, or a folder, is left to whoever
+    opens it.
+
+    Raises:
+        OSError: with a `strerror` that says so.
+    """
+    if not os.path.isfile(path) and not os.path.isdir(path) and os.path.exists(path):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", os.fspath(path))
 
 
 def remove_left_over(folder: str | os.PathLike[str], below: bool = True) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from fgfa.files import refuse_special
+
 # What the pickles of arrays name; in NumPy 2 "core" is "_core".
 _PLAIN = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
     (f"numpy.{core}.multiarray", name)
@@ -41,6 +43,7 @@ def check_memory(path: str | os.PathLike[str]) -> None:
         ValueError: where it would.
         OSError: the file cannot be read.
     """
+    refuse_special(path)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -58,6 +61,7 @@ def load_arrays(path: str | os.PathLike[str]) -> Any:
     Raises:
         Exception: of any kind, where it holds more, or is broken.
     """
+    refuse_special(path)
     with open(path, "rb") as file:
         return _PlainUnpickler(file, encoding="latin1").load()
 

@@ -28,6 +28,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 _LIST_MAGIC = 0x112
 _WITH_LONG_SHAPE = 0xF993FAC8
@@ -79,6 +80,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
+        refuse_special(path)
         with Path(path).open("rb") as file:
             yield file
     except OSError as error:

@@ -13,6 +13,7 @@ from detectron2.structures import BoxMode
 from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -61,6 +62,7 @@ def read_content(path: str) -> bytes:
         InputError: the file is missing or cannot be read.
     """
     try:
+        refuse_special(path)
         with open(path, "rb", buffering=0) as file:
             return file.read()
     except OSError as error:

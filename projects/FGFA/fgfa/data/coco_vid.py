@@ -12,6 +12,7 @@ from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT, LoadProblems
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 _T = TypeVar("_T")
 
@@ -173,6 +174,7 @@ class _Record:
 
 def _read_json(path: str | Path) -> object:
     try:
+        refuse_special(path)
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error

@@ -22,6 +22,7 @@ from detectron2.data import DatasetCatalog
 from fgfa.data.coco_vid import register_coco_vid
 from fgfa.data.imagenet_vid import register_imagenet_vid
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 FILE_NAME = "datasets.yaml"
 
@@ -45,6 +46,7 @@ def register_datasets_file(path: Path) -> list[str]:
 
 def _read(path: Path) -> dict:
     try:
+        refuse_special(path)
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fgfa.data.limits import MOST_PIXELS
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 # Others of Pillow's start programs (EPS), or are formats of no camera.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -23,6 +24,7 @@ def open_image(path: str) -> Iterator[Image.Image]:
         InputError: the file is missing, no image, too large, or the block fails to decode it.
     """
     try:
+        refuse_special(path)
         with PathManager.open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MOST_PIXELS}")

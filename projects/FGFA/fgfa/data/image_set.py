@@ -8,6 +8,7 @@ from pathlib import Path
 from fgfa.data.inside_paths import is_inside
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def read_image_set(path: Path, key_frames: bool | None = None) -> list[ListedCli
 
 def _read_lines(path: Path) -> list[_Line]:
     try:
+        refuse_special(path)
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: the list file cannot be read ({error.strerror}).") from error

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fgfa.files import refuse_special
+
 _HEAD = 128
 _ORDERS = {b"IM": "<", b"MI": ">"}  # by the last bytes of the head
 _MATRIX, _COMPRESSED = 14, 15
@@ -49,6 +51,7 @@ def read_vectors(path: str | os.PathLike[str], name: str) -> list[np.ndarray]:
         OSError: the file cannot be read.
         ValueError: it is no such file; the text says what is wrong.
     """
+    refuse_special(path)
     content = Path(path).read_bytes()
     order = _ORDERS.get(content[_HEAD - 2 : _HEAD])
     if order is None:

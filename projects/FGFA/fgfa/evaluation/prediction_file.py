@@ -20,6 +20,7 @@ from fgfa.evaluation.detectron2_predictions import (
 from fgfa.evaluation.gzip_text import open_for_reading
 from fgfa.evaluation.official_text import read_text, write_text
 from fgfa.evaluation.records import Detections
+from fgfa.files import refuse_special
 
 # A zip archive, and the bare pickle of old versions.
 _TORCH_MAGIC = (b"PK\x03\x04", b"\x80")
@@ -71,6 +72,7 @@ def read_predictions(
             says which.
     """
     try:
+        refuse_special(path)
         if _is_torch_file(path):
             return read_detectron2_predictions(path, num_classes)
         if _is_json(path):

@@ -13,7 +13,7 @@ from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
 from fgfa.errors import InputError
-from fgfa.files import atomic_write
+from fgfa.files import atomic_write, refuse_special
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,9 @@ def _sha256(path: str, key: str) -> str:
     digest = hashlib.sha256()
     try:
         # What follows "?" are options of Detectron2's checkpointer.
-        with open(PathManager.get_local_path(path.partition("?")[0]), "rb") as file:
+        local = PathManager.get_local_path(path.partition("?")[0])
+        refuse_special(local)
+        with open(local, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:

@@ -8,6 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 from fgfa.video_batch.sources import image_paths, is_image, open_source
 
 VIDEO_SUFFIXES = frozenset(
@@ -92,6 +93,7 @@ def _search(entry: str, lists: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
 
 def _lines(path: str) -> list[str]:
     try:
+        refuse_special(path)
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"list {path} cannot be read ({error}); check the path") from error

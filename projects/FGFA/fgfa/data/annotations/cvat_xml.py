@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from fgfa.data.annotations.video_boxes import FrameBox, VideoBoxes, VideoImages
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _FILE = "annotations.xml"  # what CVAT calls the file in each archive
@@ -58,6 +59,7 @@ def read_cvat(path: Path, images: VideoImages) -> VideoBoxes:
 
 def _parse(path: Path) -> Element:
     try:
+        refuse_special(path)
         root = fromstring(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error

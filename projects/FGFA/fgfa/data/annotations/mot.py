@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fgfa.data.annotations.video_boxes import FrameBox, VideoBoxes, VideoImages
 from fgfa.errors import InputError
+from fgfa.files import refuse_special
 
 # Names of the class numbers from 1 in MOT16, MOT17 and MOT20 (arXiv 1603.00831, table 3).
 MOT_CLASSES = (
@@ -75,6 +76,7 @@ def read_mot(path: Path, images: VideoImages) -> VideoBoxes:
 
 def _lines(path: Path) -> list[str]:
     try:
+        refuse_special(path)
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
