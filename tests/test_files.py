@@ -43,6 +43,18 @@ def test_no_room_is_one_sentence(tmp_path: Path, number: int):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_place_that_no_file_can_have_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name in ("file/out.txt", "file/a/out.txt", "folder", "n" * 300):
+        with (
+            pytest.raises(InputError, match=rf"{name} cannot be written: .*; choose another"),
+            atomic_write(tmp_path / name) as temporary,
+        ):
+            temporary.write_text("half")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
 def test_other_errors_pass(tmp_path: Path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out.txt"):
         (tmp_path / "missing").read_text()

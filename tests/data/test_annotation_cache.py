@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_a_folder_that_cannot_be_written(paths, caplog):
     with caplog.at_level(logging.WARNING):
         assert len(_read(paths)) == 3
     assert "cannot be written" in caplog.text
+
+
+def test_a_disk_that_is_full(paths, caplog, monkeypatch):
+    def write_text(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with caplog.at_level(logging.WARNING):
+        assert len(_read(paths)) == 3
+    assert "No space left" in caplog.text
 
 
 def test_few_files_are_not_kept(paths, parsed):

@@ -26,23 +26,27 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             their format.
 
     Raises:
-        InputError: there is no room for it.
+        InputError: there is no room for it, or no file can be there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno in _NO_ROOM:
+            advice = "make room or choose another place, and run the same again"
+        elif str(error.filename) in map(str, (temporary, *path.parents)):
+            advice = "choose another place"
+        else:  # of another file
             raise
         raise InputError(
-            f"{path} cannot be written: {error.strerror}; make room or choose another place, and "
-            "run the same again. A former file is as it was"
+            f"{path} cannot be written: {error.strerror}; {advice}. A former file is as it was"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def refuse_special(path: str | os.PathLike[str]) -> None:

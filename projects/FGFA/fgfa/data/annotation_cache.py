@@ -16,6 +16,7 @@ from detectron2.structures import BoxMode
 from tqdm import tqdm
 
 from fgfa.data.annotation_xml import FrameAnnotation, parse_annotation, read_content
+from fgfa.errors import InputError
 from fgfa.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,5 @@ def _save(path: Path, digest: str, annotations: Sequence[FrameAnnotation]) -> No
             temporary.write_text(
                 json.dumps({"digest": digest, "annotations": values}), encoding="utf-8"
             )
-    except OSError as error:
-        logger.warning(
-            "%s cannot be written (%s); the annotations will be parsed each time.", path, error
-        )
+    except (InputError, OSError) as error:
+        logger.warning("The annotations will be parsed each time: %s", error)
