@@ -47,6 +47,13 @@ def test_spawned_process_passes_it_on(capsys: pytest.CaptureFixture[str]):
     assert_one_sentence(capsys, ended.value.code)
 
 
+def test_interrupt_ends_the_program_quietly(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended, one_sentence_errors():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_other_errors_keep_their_traceback():
     with pytest.raises(ZeroDivisionError), one_sentence_errors():
         raise ZeroDivisionError

@@ -21,7 +21,7 @@ from detectron2.utils.logger import setup_logger
 
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.config import load_config
-from fgfa.errors import InputError, one_sentence_errors, quiet_interrupt
+from fgfa.errors import InputError, one_sentence_errors
 from fgfa.evaluation_run import evaluate
 from fgfa.modeling.inference_layout import prepare_for_inference
 from fgfa.trainer import Trainer
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> OrderedDict | None:
 
 if __name__ == "__main__":
     # StopOnSignal has said what there is to say.
-    with one_sentence_errors(), quiet_interrupt():
+    with one_sentence_errors():
         args = default_argument_parser().parse_args()
         launch(
             main,

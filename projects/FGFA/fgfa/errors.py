@@ -26,22 +26,16 @@ def _own_sentence(text: str) -> str:
 def one_sentence_errors() -> Iterator[None]:
     """Ends the program with exit status 1 and the sentence of an `InputError`, without a traceback.
 
-    Other exceptions pass: they are faults of the program, and their traceback is wanted.
+    Ctrl-C ends it with exit status 130, as quietly. Other exceptions pass: they are faults of the
+    program, and their traceback is wanted.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         # torch.multiprocessing.spawn wraps the text in an exception class of its own.
         if not isinstance(error, InputError) and _MARK not in str(error):
             raise
         print(f"error: {_own_sentence(str(error))}", file=sys.stderr)
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def quiet_interrupt() -> Iterator[None]:
-    """Ends the program with exit status 130 where it is interrupted, without a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
