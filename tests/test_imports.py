@@ -10,12 +10,13 @@ import pytest
 PROJECT = Path(__file__).parents[1] / "projects" / "FGFA"
 
 # Helpers that belong to no part and may be imported everywhere.
-LEAVES = {"errors", "files", "plain_files"}
+LEAVES = {"errors", "files", "limits", "plain_files"}
 # What each part may import of fgfa beside itself and the leaves. A part is a module or folder of
 # the package, "fgfa" its __init__.py, or a program beside it.
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "limits": set(),
     "plain_files": {"files"},
     "final_checkpoint": set(),
     "finite_losses": set(),

@@ -10,10 +10,10 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from detectron2.structures import BoxMode
 
-from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT
 from fgfa.errors import InputError
 from fgfa.files import refuse_special
+from fgfa.limits import LARGEST_NUMBER
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

@@ -8,11 +8,11 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from fgfa.data.inside_paths import is_inside
-from fgfa.data.limits import LARGEST_NUMBER
 from fgfa.data.load_problems import STRICT, LoadProblems
 from fgfa.data.video_frames import VideoFrames
 from fgfa.errors import InputError
 from fgfa.files import refuse_special
+from fgfa.limits import LARGEST_NUMBER
 
 _T = TypeVar("_T")
 

@@ -8,9 +8,9 @@ from detectron2.data.detection_utils import convert_PIL_to_numpy
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
-from fgfa.data.limits import MOST_PIXELS
 from fgfa.errors import InputError
 from fgfa.files import refuse_special
+from fgfa.limits import MOST_PIXELS
 
 # Others of Pillow's start programs (EPS), or are formats of no camera.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

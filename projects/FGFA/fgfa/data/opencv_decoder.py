@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from fgfa.data.limits import MOST_PIXELS
 from fgfa.data.video_decoder import (
     CONTAINERS,
     DEFAULT_FPS,
@@ -17,6 +16,7 @@ from fgfa.data.video_decoder import (
     DecodingError,
     is_plausible,
 )
+from fgfa.limits import MOST_PIXELS
 
 # Bad packets in a row after which a file is given up.
 _FILE_ATTEMPTS = 64

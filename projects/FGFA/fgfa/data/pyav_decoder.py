@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from fgfa.data.limits import MOST_PIXELS
 from fgfa.data.video_decoder import (
     CONTAINERS,
     DEFAULT_FPS,
@@ -14,6 +13,7 @@ from fgfa.data.video_decoder import (
     DecodingError,
     is_plausible,
 )
+from fgfa.limits import MOST_PIXELS
 
 
 class PyAVDecoder:

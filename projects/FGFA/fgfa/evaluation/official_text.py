@@ -13,11 +13,11 @@ from fgfa.errors import InputError
 from fgfa.evaluation.gzip_text import open_for_reading, open_for_writing
 from fgfa.evaluation.records import Detections
 from fgfa.files import atomic_write
+from fgfa.limits import LARGEST_NUMBER
 
 _LINE = "%d %d %.4f %.2f %.2f %.2f %.2f\n"
 _EXACT_LINE = "%d %d %r %r %r %r %r\n"
 _NUM_FIELDS = 7
-_LARGEST = 1 << 53  # whole number that a float holds exactly
 _CHUNK = 1 << 14  # lines written at once
 
 
@@ -104,7 +104,7 @@ def _problem(table: np.ndarray, num_classes: int) -> str:
     ids, classes = table[:, 0], table[:, 1]
     if (ids != np.floor(ids)).any() or (classes != np.floor(classes)).any():
         return "a frame id or class that is not a whole number"
-    if np.abs(ids).max() >= _LARGEST:
+    if np.abs(ids).max() >= LARGEST_NUMBER:
         return "a frame id beyond 2^53"
     if classes.min() < 1 or classes.max() > num_classes:
         return "an unknown class"
