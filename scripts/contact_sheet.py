@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from fgfa.data.frame_choice import spread_frames
+from fgfa.data.video_reading import VideoReader
 from fgfa.drawing import tile
-from fgfa.errors import InputError, one_sentence_errors
+from fgfa.errors import one_sentence_errors
 from fgfa.files import atomic_write
 
 SUFFIXES = (".jpg", ".png")
@@ -42,7 +43,7 @@ def read_spread(video: Path, count: int) -> list[np.ndarray]:
     """Reads frames at equal distances from the first to the last frame.
 
     Args:
-        video: file that OpenCV can read.
+        video: a file.
         count: number of frames; a shorter video gives all that it has.
 
     Returns:
@@ -51,19 +52,10 @@ def read_spread(video: Path, count: int) -> list[np.ndarray]:
     Raises:
         InputError: the file cannot be read as a video.
     """
-    capture = cv2.VideoCapture(str(video))
-    length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    reader = VideoReader(str(video))
+    length = reader.length or sum(1 for _ in reader)  # some files do not state it
     wanted = set(spread_frames(length, count))
-    frames = []
-    for index in range(length):
-        found, image = capture.read()
-        if found and index in wanted:
-            frames.append(image)
-    if not frames:
-        raise InputError(
-            f"{video} cannot be read as a video; give an existing file, such as an mp4"
-        )
-    return frames
+    return [image for index, image in enumerate(reader) if index in wanted]
 
 
 if __name__ == "__main__":

@@ -46,8 +46,22 @@ def test_short_video_gives_all_its_frames(video: Path, tmp_path: Path) -> None:
 
 
 def test_unreadable_video_is_named_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"missing\.mp4 cannot be read as a video"):
+    with pytest.raises(InputError, match=r"missing\.mp4 does not exist"):
         main([str(tmp_path / "missing.mp4"), str(tmp_path / "sheet.png")])
+
+
+def test_video_that_does_not_state_its_length(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "bare.h264"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for level in (0, 100, 200):
+            image = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    picture = tmp_path / "sheet.png"
+    main([str(tmp_path / "bare.h264"), str(picture), "--frames", "2", "--columns", "2"])
+    assert cell_levels(picture, rows=1, columns=2) == pytest.approx([0, 200], abs=4)
 
 
 @pytest.mark.parametrize("arguments", [["a.gif"], ["a.png", "--frames", "0"]])
