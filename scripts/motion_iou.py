@@ -23,6 +23,8 @@ from fgfa.evaluation.registered_dataset import registered_dataset
 from fgfa.evaluation.track_linking import link_tracks
 from fgfa.files import atomic_write
 
+_MOST_ROWS = 10_000_000  # the official file has 176,126
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -48,8 +50,19 @@ def write_json(path: Path, values: dict[int, np.ndarray]) -> None:
 
 
 def write_mat(path: Path, values: dict[int, np.ndarray]) -> None:
-    """Writes motion IoU in the official nesting; ids that the data set lacks have no boxes."""
-    rows = range(1, max(values, default=0) + 1)
+    """Writes motion IoU in the official nesting; ids that the data set lacks have no boxes.
+
+    Raises:
+        InputError: it has no row for an id.
+    """
+    first, last = min(values), max(values)
+    if first < 1 or last > _MOST_ROWS:
+        raise InputError(
+            f"cannot write {path}: it has a row for each image_id from 1 to {_MOST_ROWS} at most, "
+            f"and the data set has {first}..{last}; give a path that ends in .json, or number the "
+            "frames from 1"
+        )
+    rows = range(1, last + 1)
     write_motion_iou(path, [values.get(image_id, np.zeros(0)) for image_id in rows])
 
 

@@ -47,6 +47,15 @@ def test_mat_has_a_row_for_each_id_from_one(tmp_path: Path):
     assert rows == [[], [pytest.approx(1 / 3)], [], [pytest.approx(1 / 3)]]
 
 
+@pytest.mark.parametrize("image_id", [0, 20261130120000])
+def test_mat_has_no_row_for_other_ids(image_id: int, tmp_path: Path):
+    DatasetCatalog.get(NAME)[0]["image_id"] = image_id
+    with pytest.raises(InputError, match=rf"row for each image_id .* has ({image_id}|3)\.\."):
+        main(["--dataset", NAME, "--output", str(tmp_path / "motion.mat")])
+    main(["--dataset", NAME, "--output", str(tmp_path / "motion.json")])
+    assert str(image_id) in json.loads((tmp_path / "motion.json").read_text())
+
+
 def test_other_suffixes(tmp_path: Path):
     with pytest.raises(InputError, match=r"motion\.txt: give a path that ends in \.json or \.mat"):
         main(["--dataset", NAME, "--output", str(tmp_path / "motion.txt")])
