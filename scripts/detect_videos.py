@@ -36,7 +36,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
-from fgfa.config import add_opts_argument, load_config
+from fgfa.config import add_opts_argument, add_threshold_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.stop_signals import StopSignals
@@ -54,10 +54,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("input", nargs="+", metavar="INPUT", help="where videos are, see above")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="of the results")
     parser.add_argument("--config-file", required=True, metavar="FILE", help="config of the model")
-    parser.add_argument(
-        "--confidence-threshold",
-        type=float,
-        metavar="SCORE",
+    add_threshold_argument(
+        parser,
+        default=None,
         help="lowest score that is kept, 0 to 1 (default: that of the config, which suits "
         "evaluation and makes large files)",
     )

@@ -22,7 +22,7 @@ import numpy as np
 from detectron2.structures import Instances
 from tqdm import tqdm
 
-from fgfa.config import add_opts_argument, load_config
+from fgfa.config import add_opts_argument, add_threshold_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.data.frame_choice import spread_frames
 from fgfa.data.frame_source import (
@@ -67,13 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame, from 0")
     parser.add_argument("--end", type=int, metavar="N", help="frame to stop before")
     parser.add_argument("--frame", type=int, metavar="N", help="key frame, from 0")
-    parser.add_argument(
-        "--confidence-threshold",
-        type=float,
-        default=0.5,
-        metavar="SCORE",
-        help="lowest score that is shown, 0 to 1 (default: %(default)s)",
-    )
+    add_threshold_argument(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     add_opts_argument(parser)
     return parser

@@ -26,7 +26,7 @@ from detectron2.structures import Instances
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from fgfa.config import add_opts_argument, load_config
+from fgfa.config import add_opts_argument, add_threshold_argument, load_config
 from fgfa.data.class_names import find_class_names
 from fgfa.data.corrupt_frames import skips_corrupt_frames
 from fgfa.data.frame_source import (
@@ -66,13 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--output", nargs="+", default=[], metavar="PATH", help=".mp4, .jsonl, folder; or several"
     )
     parser.add_argument("--window", action="store_true", help="open a window beside the outputs")
-    parser.add_argument(
-        "--confidence-threshold",
-        type=float,
-        default=0.5,
-        metavar="SCORE",
-        help="lowest score that is shown, 0 to 1 (default: %(default)s)",
-    )
+    add_threshold_argument(parser)
     parser.add_argument("--track", action="store_true", help="link boxes over time, with numbers")
     parser.add_argument(
         "--compare", action="store_true", help="also show detections without aggregation, beside"

@@ -183,6 +183,24 @@ def add_opts_argument(
     )
 
 
+def add_threshold_argument(
+    parser: argparse.ArgumentParser,
+    default: float | None = 0.5,
+    help: str = "lowest score that is shown, 0 to 1 (default: %(default)s)",
+) -> None:
+    """Adds `--confidence-threshold`, a score."""
+    parser.add_argument(
+        "--confidence-threshold", type=_score, default=default, metavar="SCORE", help=help
+    )
+
+
+def _score(text: str) -> float:
+    score = float(text)
+    if not 0 <= score <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a score, which is 0 to 1")
+    return score
+
+
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
     """The config of a command line; it is not frozen.
 
