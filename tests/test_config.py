@@ -9,7 +9,12 @@ from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, build_model
 from iopath.common.file_io import HTTPURLHandler
 
-from fgfa.config import add_opts_argument, load_config, with_raw_boxes
+from fgfa.config import (
+    add_opts_argument,
+    add_threshold_argument,
+    load_config,
+    with_raw_boxes,
+)
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA
 
@@ -204,3 +209,13 @@ def test_raw_boxes_leave_the_config_as_it_is(tiny_cfg: CfgNode):
     assert (raw.MODEL.ROI_HEADS.NMS_THRESH_TEST, raw.TEST.DETECTIONS_PER_IMAGE) == (1.0, -1)
     assert tiny_cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST == 0.3
     assert raw.is_frozen()
+
+
+@pytest.mark.parametrize("score", ["50", "-0.1", "nan", "high"])
+def test_threshold_that_is_no_score(score: str, capsys):
+    parser = argparse.ArgumentParser()
+    add_threshold_argument(parser)
+    assert parser.parse_args(["--confidence-threshold", "0.25"]).confidence_threshold == 0.25
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--confidence-threshold", score])
+    assert score in capsys.readouterr().err
