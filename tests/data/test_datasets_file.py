@@ -12,6 +12,12 @@ from fgfa.errors import InputError
 NAMES = ("own_json", "own_folders")
 
 
+def _nested() -> str:
+    """Aliases that stand for 10^12 letters."""
+    levels = [f"&a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    return f"[&a0 {'x' * 10}, {', '.join(levels)}]"
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def write(text: str) -> Path:
@@ -62,6 +68,14 @@ def test_both_layouts_are_found_beside_the_file(write, tiny_vid, tmp_path: Path)
         ("own_json: {json_file: a, image_root: b, c: d}", "unexpected keyword argument 'c'"),
         ("own_json: {json_file: 3, image_root: b}", "key 'json_file' is 3; it must be a path"),
         ("own_json: {root: a, image_set: b, class_names: cat}", "'class_names' must be a list"),
+        ("own_json: {root: a, image_set: b, wnids: 5}", "'wnids' must be a list"),
+        (
+            "own_json: {root: a, image_set: b, subset: VOD}",
+            "datasets.yaml: Data set own_json: subset",
+        ),
+        ("own_json: {json_file: 2026-02-30, image_root: b}", "datasets.yaml: not a YAML file (day"),
+        ("own_json: " + "[" * 400, "datasets.yaml: not a YAML file"),
+        ("own_json: {json_file: " + _nested() + ", image_root: b}", "it must be a path"),
         ("vid_mini_val: {json_file: a, image_root: b}", "there is a data set of this name"),
     ],
 )

@@ -13,11 +13,12 @@ the folder of the file.
 """
 
 import inspect
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from fgfa.data.coco_vid import register_coco_vid
 from fgfa.data.imagenet_vid import register_imagenet_vid
@@ -39,9 +40,17 @@ def register_datasets_file(path: Path) -> list[str]:
         InputError: the file is malformed, and none is registered; the sentence names the data set.
     """
     entries = [_entry(path, name, keys) for name, keys in _read(path).items()]
-    for register, name, keys in entries:
-        register(name, **keys)
-    return [name for _, name, _ in entries]
+    registered = []
+    try:
+        for register, name, keys in entries:
+            register(name, **keys)
+            registered.append(name)
+    except InputError as error:
+        for name in registered:
+            DatasetCatalog.remove(name)
+            MetadataCatalog.remove(name)
+        raise InputError(f"{path}: {error}") from error
+    return registered
 
 
 def _read(path: Path) -> dict:
@@ -50,7 +59,7 @@ def _read(path: Path) -> dict:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (RecursionError, ValueError, yaml.YAMLError) as error:  # PyYAML lets some of them pass
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a YAML file ({reason}); correct it.") from error
     if not isinstance(content, dict | None):
@@ -75,9 +84,12 @@ def _entry(path: Path, name: object, keys: object) -> tuple[Callable[..., None],
         ) from error
     for key in ("image_set", *_PATHS):
         if not isinstance(keys.get(key, ""), str):
-            raise InputError(f"{where}: key '{key}' is {keys[key]!r:.40}; it must be a path.")
-    names = keys.get("class_names", [])
-    if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
-        raise InputError(f"{where}: key 'class_names' must be a list of names, such as [cat, dog].")
+            # Aliases can make a value whose whole text would fill memory.
+            shown = reprlib.repr(keys[key])
+            raise InputError(f"{where}: key '{key}' is {shown}; it must be a path.")
+    for key in ("class_names", "wnids"):
+        names = keys.get(key, [])
+        if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
+            raise InputError(f"{where}: key '{key}' must be a list of names, such as [cat, dog].")
     paths = {key: path.parent / keys[key] for key in _PATHS if key in keys}
     return register, name, {**keys, **paths}
