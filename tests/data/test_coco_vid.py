@@ -6,6 +6,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from fgfa.data.coco_vid import load_coco_vid, register_coco_vid
+from fgfa.data.load_problems import LoadProblems
 from fgfa.errors import InputError
 
 
@@ -123,6 +124,18 @@ def test_malformed_content_is_named(write, keys, value, problem):
         parent[keys[-1]] = value
     with pytest.raises(InputError, match=problem):
         load_coco_vid(write(content), "images")
+
+
+def test_image_that_is_wrong_is_left_out_where_that_is_tolerated(write, dataset_name):
+    content = copy.deepcopy(CONTENT)
+    content["images"][1]["file_name"] = "../a.jpg"
+    content["images"][2]["height"] = 0
+    register_coco_vid(dataset_name, write(content), "images")
+    problems = LoadProblems()
+    frames = DatasetCatalog[dataset_name](problems=problems)
+    assert len(frames) == len(CONTENT["images"]) - 2
+    assert "images[1]: key 'file_name' is '../a.jpg'" in problems.sentences[0]
+    assert "images[2]: key 'height' is 0" in problems.sentences[1]
 
 
 def test_no_frames(write):

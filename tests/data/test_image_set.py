@@ -23,6 +23,11 @@ def test_video_lists_every_frame(write):
     assert (len(second.stems), second.first_image_id) == (2, 1)
 
 
+def test_byte_order_mark_is_no_part_of_a_path(write):
+    (clip,) = read_image_set(write("\ufeffval/a 1 0 2"))
+    assert clip.stems[0] == "val/a/000000"
+
+
 def test_still_is_a_video_of_one_frame(write):
     (_, still) = read_image_set(write("train/x/000001 1", "train/ILSVRC2014_train_00000663 1"))
     assert list(still.stems) == [still.video_id] == ["train/ILSVRC2014_train_00000663"]

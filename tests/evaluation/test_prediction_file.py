@@ -49,6 +49,16 @@ def test_the_content_tells_the_format(tmp_path: Path, name):
     assert _rows(read_predictions(tmp_path / "renamed", 30)) == _rows(DETECTIONS)
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a.txt.gz", "a.json.gz"])
+def test_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name):
+    write_predictions(tmp_path / name, DETECTIONS)
+    is_gzip = name.endswith(".gz")
+    content = (tmp_path / name).read_bytes()
+    marked = b"\xef\xbb\xbf" + (gzip.decompress(content) if is_gzip else content)
+    (tmp_path / name).write_bytes(gzip.compress(marked) if is_gzip else marked)
+    assert _rows(read_predictions(tmp_path / name, 30)) == _rows(DETECTIONS)
+
+
 def test_suffix_gz_compresses(tmp_path: Path):
     for name in ("a.txt.gz", "a.json.gz"):
         write_predictions(tmp_path / name, DETECTIONS)

@@ -37,6 +37,11 @@ def test_ground_truth_of_mot16(sequence, write_frames):
     assert sentence.endswith("gt.txt: 1 boxes of confidence 0")
 
 
+def test_byte_order_mark_is_no_part_of_the_text(sequence, write_frames):
+    read = read_mot(sequence("\ufeff1,7,11,21,5,8,1", seqinfo="\ufeff" + SEQUENCE), write_frames())
+    assert [box.track_id for box in read.boxes] == [7]
+
+
 def test_detections_have_no_track_and_class_1(sequence, write_frames, tmp_path: Path):
     folder = sequence("")
     (folder / "det").mkdir()

@@ -175,7 +175,7 @@ class _Record:
 def _read_json(path: str | Path) -> object:
     try:
         refuse_special(path)
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except (RecursionError, ValueError) as error:
@@ -183,9 +183,11 @@ def _read_json(path: str | Path) -> object:
 
 
 def _check_image(image: _Record) -> None:
-    image.text("file_name")
-    for key in ("id", "frame_id", "height", "width"):
+    image.path("file_name")
+    for key in ("id", "frame_id"):
         image.integer(key)
+    for key in ("height", "width"):
+        image.side(key)
 
 
 def _annotation(record: _Record, contiguous: dict[int, int]) -> dict:

@@ -90,7 +90,7 @@ def read_image_set(path: Path, key_frames: bool | None = None) -> list[ListedCli
 def _read_lines(path: Path) -> list[_Line]:
     try:
         refuse_special(path)
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: the list file cannot be read ({error.strerror}).") from error
     lines = [

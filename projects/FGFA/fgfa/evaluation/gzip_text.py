@@ -15,6 +15,8 @@ _ALWAYS_READ = 1 << 24  # bytes
 def open_for_reading(path: str | os.PathLike[str]) -> TextIO:
     """Opens UTF-8 text, whatever the file is called; bytes that are none are replaced.
 
+    A byte order mark, which programs of Windows put ahead of a text, is no part of it.
+
     Of a compressed file no more is read than 16 MB or 64 times its size.
 
     Raises:
@@ -23,8 +25,8 @@ def open_for_reading(path: str | os.PathLike[str]) -> TextIO:
     with open(path, "rb") as file:
         is_gzip = file.read(len(_MAGIC)) == _MAGIC
     if not is_gzip:
-        return open(path, encoding="utf-8", errors="replace")
-    return io.TextIOWrapper(_BoundedGzip(path), encoding="utf-8", errors="replace")
+        return open(path, encoding="utf-8-sig", errors="replace")
+    return io.TextIOWrapper(_BoundedGzip(path), encoding="utf-8-sig", errors="replace")
 
 
 class _BoundedGzip(gzip.GzipFile):

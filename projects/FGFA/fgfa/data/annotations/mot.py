@@ -77,7 +77,7 @@ def read_mot(path: Path, images: VideoImages) -> VideoBoxes:
 def _lines(path: Path) -> list[str]:
     try:
         refuse_special(path)
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
 
