@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not data.is_dir():
         raise InputError(f"{data}: there is no such folder; name the one that holds Data/VID.")
     output = args.output or args.root / "ImageSets"
-    for split in args.splits or sorted(path.name for path in data.iterdir() if path.is_dir()):
+    splits = args.splits or sorted(path.name for path in data.iterdir() if path.is_dir())
+    if not splits:
+        raise InputError(f"{data}: there is no folder in it; add one, such as train, with videos.")
+    for split in splits:
         videos = find_videos(data, split)
         lists = {
             "key-frames": (f"{args.key_frames}frames", key_frame_lines(videos, args.key_frames)),

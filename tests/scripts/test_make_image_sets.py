@@ -46,6 +46,16 @@ def test_a_list_with_other_content_is_kept(root: Path):
     assert [path.name for path in (root / "lists").iterdir()] == ["VID_val_videos.txt"]
 
 
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [([], r"Data/VID: there is no folder in it"), (["test"], r"Data/VID/test: .* cannot be read")],
+)
+def test_no_splits(splits: list[str], sentence: str, tmp_path: Path):
+    (tmp_path / "Data" / "VID").mkdir(parents=True)
+    with pytest.raises(InputError, match=sentence):
+        main([str(tmp_path), *(["--splits", *splits] if splits else [])])
+
+
 def test_wrong_root(tmp_path: Path):
     with pytest.raises(InputError, match=r"Data/VID: there is no such folder"):
         main([str(tmp_path)])
