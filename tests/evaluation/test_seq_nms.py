@@ -206,3 +206,4 @@ def test_limit_keeps_ties_and_order():
     found = _found((2, 0, 0.5, A), (1, 0, 0.1, A), (1, 0, 0.9, A), (1, 0, 0.5, B), (1, 1, 0.5, B))
     assert best_of_each_frame(found, 2).scores.tolist() == [0.5, 0.9, 0.5, 0.5]
     assert len(best_of_each_frame(Detections.empty(), 2)) == 0
+    assert len(best_of_each_frame(found, 0)) == 0

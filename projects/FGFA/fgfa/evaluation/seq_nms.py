@@ -146,6 +146,8 @@ def seq_nms_dataset(
 
 def best_of_each_frame(detections: Detections, limit: int) -> Detections:
     """The `limit` best detections of each frame, in their order; ties with the last stay."""
+    if limit == 0:
+        return detections[:0]
     order = np.lexsort((-detections.scores, detections.image_ids))
     ids, scores = detections.image_ids[order], detections.scores[order]
     last = np.searchsorted(ids, ids) + limit - 1
