@@ -2,8 +2,13 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fgfa.evaluation.analysis import analyze
+from fgfa.evaluation.bootstrap import draw_videos
+from fgfa.evaluation.msra_protocol import MsraProtocol
+from fgfa.evaluation.records import Detections
 from fgfa.report import write_page
 
 
@@ -65,6 +70,18 @@ def test_worst_video_comes_first(write, analyses):
     assert "<b>half</b>: AP50 0.0, 8 of 8 boxes missed" in page.text
     # Six frames of two videos for each model.
     assert page.images.count("data:image/jpeg") == 24
+
+
+def test_video_without_boxes_is_not_among_the_worst(write, dicts, videos):
+    for frame in dicts[8:]:
+        frame["annotations"] = []
+    found = Detections(
+        np.arange(1, 9), np.zeros(8, int), np.full(8, 0.5), np.full((8, 4), (20.0, 40, 99, 99))
+    )
+    protocol = MsraProtocol(dicts, ["cat"])
+    page = write([analyze("a model", found, protocol, videos, draw_videos(2, 0))])
+    assert "video <0>" in page.text
+    assert "video <1>" not in page.text and "nan" not in page.text
 
 
 def test_single_model_has_no_gains(write, analyses):

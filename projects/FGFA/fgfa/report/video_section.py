@@ -17,7 +17,7 @@ _JPEG_QUALITY = 75
 
 
 def worst_videos(analyses: Sequence[Analysis], dicts: Sequence[dict], videos: np.ndarray) -> Html:
-    """Frames of the videos whose mean AP50 over the models is lowest.
+    """Frames of the videos, of those with boxes, whose mean AP50 over the models is lowest.
 
     Args:
         analyses: one a model.
@@ -25,7 +25,9 @@ def worst_videos(analyses: Sequence[Analysis], dicts: Sequence[dict], videos: np
         videos: (F,) number of each frame's video, 0..V-1.
     """
     ap = np.stack([video_ap(analysis, videos) for analysis in analyses], axis=-1)  # (V, models)
-    worst = np.argsort(class_mean(ap), kind="stable")[:VIDEOS]  # NaN comes last
+    means = class_mean(ap)
+    with_boxes = np.count_nonzero(~np.isnan(means))
+    worst = np.argsort(means, kind="stable")[: min(VIDEOS, with_boxes)]  # NaN comes last
     return element(
         "section",
         element("h2", "Worst videos"),
