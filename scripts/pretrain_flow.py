@@ -30,7 +30,9 @@ from fgfa.config import add_fgfa_config
 from fgfa.data.flow_pairs import SyntheticFlowPairs
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.files import atomic_write
-from fgfa.modeling.flow_net import CELL, DIS, ZeroFlow, build_flow_net
+from fgfa.modeling.flow_net import CELL, DIS, FLOW_NET_REGISTRY, ZeroFlow, build_flow_net
+from fgfa.modeling.flow_net.unlearned import UnlearnedFlow
+from fgfa.plain_files import load_tensors
 
 HELD_OUT_EVERY = 10
 CHECKPOINT_EVERY = 300  # iterations
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     net = build_network(args)
     weights = args.output if args.eval_only else args.weights
     if weights:
-        net.load_state_dict(load_checkpoint(weights)["model"])
+        load_weights(net, load_checkpoint(weights), weights)
     if not args.eval_only:
         train(net, stills, args)
     errors = evaluate(net, stills, args)
@@ -64,7 +66,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--images", required=True, help="registered dataset, or glob of images")
     parser.add_argument("--output", required=True, type=Path, help="weights to write (.pth)")
-    parser.add_argument("--net", default="FlowNetS", help="name in FLOW_NET_REGISTRY")
+    parser.add_argument("--net", default="FlowNetS", choices=trained_nets())
     parser.add_argument("--width", type=float, default=1.0, help="MODEL.FLOW_NET.WIDTH")
     parser.add_argument("--weights", type=Path, help="output of a former run to start from")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
@@ -76,7 +78,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue from --output")
     parser.add_argument("--eval-only", action="store_true", help="measure --output only")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.output.suffix != ".pth":  # errors are written beside it, as JSON
+        parser.error(f"--output is a .pth file, not {args.output}")
+    if min(args.iterations, args.batch_size, args.eval_pairs, *args.size) < 1:
+        parser.error("--iterations, --batch-size, --eval-pairs and --size are at least 1")
+    return args
+
+
+def trained_nets() -> list[str]:
+    """Names of the flow networks that have weights."""
+    return [name for name, net in FLOW_NET_REGISTRY if not issubclass(net, UnlearnedFlow)]
 
 
 def find_stills(images: str) -> list[str]:
@@ -105,7 +117,24 @@ def build_network(args: argparse.Namespace) -> nn.Module:
 def load_checkpoint(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise InputError(f"There are no weights at {path}; train first, or give another --output.")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        checkpoint = load_tensors(path)
+        if not isinstance(checkpoint["model"], dict):
+            raise TypeError("its model is no state dict")
+    except Exception as error:  # bytes that are no checkpoint can raise anything
+        raise InputError(
+            f"{path} is broken or no output of this program ({type(error).__name__}); name another."
+        ) from error
+    return checkpoint
+
+
+def load_weights(net: nn.Module, checkpoint: dict[str, object], path: Path) -> None:
+    try:
+        net.load_state_dict(checkpoint["model"])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} is of another network; give the --net and --width that it was trained with."
+        ) from error
 
 
 def save_checkpoint(path: Path, checkpoint: dict[str, object]) -> None:
@@ -124,7 +153,7 @@ def train(net: nn.Module, stills: Sequence[str], args: argparse.Namespace) -> No
         checkpoint = load_checkpoint(args.output)
         if "optimizer" not in checkpoint:
             raise InputError(f"{args.output} is of a finished training; leave --resume out.")
-        net.load_state_dict(checkpoint["model"])
+        load_weights(net, checkpoint, args.output)
         optimizer.load_state_dict(checkpoint["optimizer"])
         schedule.load_state_dict(checkpoint["schedule"])
         start = checkpoint["iteration"]

@@ -86,6 +86,13 @@ def test_other_data_is_not_overwritten(small):
     assert content(small) == before
 
 
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"size": (31, 64)}, {"val_videos": -1}])
+def test_nothing_to_draw(wrong, tmp_path):
+    with pytest.raises(InputError, match="cannot be drawn"):
+        write_moving_shapes(tmp_path, **wrong)
+    assert not list(tmp_path.iterdir())
+
+
 def test_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(cv2, "imwrite", lambda *args: calls.append(args) or len(calls) < 7)

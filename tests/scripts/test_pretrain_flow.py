@@ -107,6 +107,26 @@ def test_missing_weights(script, stills, tmp_path):
         script.main(arguments(stills, tmp_path / "flow.pth", "--eval-only"))
 
 
+def test_weights_that_do_not_fit(script, stills, tmp_path):
+    broken, other = tmp_path / "broken.pth", tmp_path / "other.pth"
+    broken.write_bytes(b"no checkpoint")
+    torch.save({"model": FlowNetS(width=0.1).state_dict()}, other)
+    for path, sentence in ((broken, "broken or no output"), (other, "of another network")):
+        with pytest.raises(InputError, match=rf"{path.name} is {sentence}"):
+            script.main(arguments(stills, tmp_path / "flow.pth", "--weights", str(path)))
+
+
+@pytest.mark.parametrize(
+    ("output", "more"),
+    [("flow.json", []), ("flow.pth", ["--batch-size", "0"]), ("flow.pth", ["--net", "DIS"])],
+)
+def test_arguments_that_cannot_be_meant(output, more, script, stills, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        script.main(arguments(stills, tmp_path / output, *more))
+    assert (more[0] if more else "--output") in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_too_few_stills(script, tmp_path):
     with pytest.raises(InputError, match="gives 0 images"):
         script.main(arguments(str(tmp_path / "*.jpg"), tmp_path / "flow.pth"))

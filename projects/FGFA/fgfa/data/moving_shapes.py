@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 MOVING_SHAPES_CLASSES = SHAPES
 KEY_FRAME_EVERY = 2
 _PARAMETERS = "parameters.json"
+_LEAST_SIDE = 32  # pixels of a frame in which shapes can be told apart
 
 
 def write_moving_shapes(
@@ -48,8 +49,13 @@ def write_moving_shapes(
         `root/moving_shapes`.
 
     Raises:
-        InputError: another data set is in `root/moving_shapes`.
+        InputError: another data set is in `root/moving_shapes`, or there would be nothing to see.
     """
+    if min(train_videos, val_videos) < 0 or frames < 1 or min(size) < _LEAST_SIDE:
+        raise InputError(
+            f"{train_videos} and {val_videos} videos of {frames} frames of {size[0]} x {size[1]} "
+            f"pixels cannot be drawn; ask for a frame or more, of {_LEAST_SIDE} pixels or more"
+        )
     target = Path(root) / "moving_shapes"
     parameters = {
         "train_videos": train_videos,
