@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 from detectron2.data.detection_utils import convert_PIL_to_numpy
 from detectron2.utils.file_io import PathManager
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fgfa.errors import InputError
 from fgfa.files import refuse_special
@@ -36,7 +36,10 @@ def open_image(path: str) -> Iterator[Image.Image]:
             f"{path}: the frame does not exist; add it, or check the root of the data set."
         ) from error
     except Exception as error:  # Pillow raises errors of many kinds for broken files
-        raise InputError(f"{path}: the image cannot be read ({error}); replace it.") from error
+        # Pillow's own text for these is about the object that it reads from.
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "it is of no kind that is known here" if unknown else error
+        raise InputError(f"{path}: the image cannot be read ({reason}); replace it.") from error
 
 
 def read_frame(path: str, image_format: str, size: tuple[int, int]) -> np.ndarray:
