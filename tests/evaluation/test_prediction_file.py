@@ -109,6 +109,12 @@ def test_files_are_joined(tmp_path: Path, caplog):
     assert caplog.messages == ["1 of 5 frames have no detections."]
 
 
+def test_no_detections_at_all_is_a_warning(tmp_path: Path, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert len(read_prediction_files([_write(tmp_path / "a.txt")], 30, FRAMES)) == 0
+    assert caplog.messages == ["5 of 5 frames have no detections."]
+
+
 def test_a_frame_in_two_files(tmp_path: Path):
     first = _write(tmp_path / "a.txt", *(f"{frame} 1 0.5 0 0 9 9" for frame in (1, 2, 3)))
     second = _write(tmp_path / "b.txt", *(f"{frame} 2 0.5 0 0 9 9" for frame in (2, 3, 4)))

@@ -15,8 +15,9 @@ logger = logging.getLogger(__name__)
 def check_on_frames(detections: Detections, image_ids: np.ndarray) -> None:
     """Says what of some detections will not count as a reader of the AP may think it does.
 
-    Warns of detections of other frames, which are left out, and of boxes that end before they
-    begin, which find no object; says at level info how many frames have no detections.
+    Warns of detections of other frames, which are left out, of boxes that end before they begin,
+    which find no object, and where there are no detections at all; says at level info how many
+    frames have none.
 
     Args:
         detections: N detections.
@@ -55,11 +56,9 @@ def check_on_frames(detections: Detections, image_ids: np.ndarray) -> None:
             detections.boxes[row].tolist(),
             detections.image_ids[row],
         )
-    logger.info(
-        "%d of %d frames have no detections.",
-        len(np.setdiff1d(image_ids, detections.image_ids)),
-        len(image_ids),
-    )
+    without = len(np.setdiff1d(image_ids, detections.image_ids))
+    level = logging.WARNING if without == len(image_ids) else logging.INFO
+    logger.log(level, "%d of %d frames have no detections.", without, len(image_ids))
 
 
 def check_frames_are_apart(
