@@ -145,6 +145,8 @@ def test_bad_option_is_one_sentence(opts: list[str], sentence: str):
     ("text", "sentence"),
     [
         ("MODEL: [", "config .*bad.yaml cannot be used"),
+        ("hello", "config .*bad.yaml cannot be used: .*bad.yaml has no keys with values"),
+        ("", "config .*bad.yaml cannot be used: .*bad.yaml has no keys with values"),
         ("MODEL: {FGFA: {RADIUS: 9}}", "Non-existent config key: MODEL.FGFA.RADIUS"),
         ("MODEL: {FGFA: {TEST_RADIUS: wide}}", "TEST_RADIUS"),
         ("_BASE_: none.yaml", "its _BASE_ .*/none.yaml is not a file on this machine"),

@@ -246,13 +246,16 @@ class _PlainYaml(CfgNode):
             )
         with super()._open_cfg(filename) as file:
             text = file.read()
-        size = _expanded_size(yaml.compose(text, yaml.SafeLoader), {})
+        node = yaml.compose(text, yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise ValueError(f"{filename} has no keys with values")
+        size = _expanded_size(node, {})
         if size > _MOST_VALUES:
             raise ValueError(f"{filename} has more than {_MOST_VALUES} values")
         return io.StringIO(text)
 
 
-def _expanded_size(node: yaml.Node | None, known: dict[int, int]) -> int:
+def _expanded_size(node: yaml.Node, known: dict[int, int]) -> int:
     """Number of values of a node, those that several names stand for counted each time."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
