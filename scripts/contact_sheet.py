@@ -9,14 +9,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fgfa.data.frame_choice import spread_frames
+from fgfa.data.image_files import write_image
 from fgfa.data.video_reading import VideoReader
 from fgfa.drawing import tile
 from fgfa.errors import one_sentence_errors
-from fgfa.files import atomic_write
 
 SUFFIXES = (".jpg", ".png")
 
@@ -35,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.picture.suffix.lower() not in SUFFIXES:
         parser.error(f"the picture is a {' or '.join(SUFFIXES)} file, not {args.picture}")
     sheet = tile(read_spread(args.video, args.frames), args.columns)
-    with atomic_write(args.picture) as path:
-        cv2.imwrite(str(path), sheet)
+    write_image(args.picture, sheet)
 
 
 def read_spread(video: Path, count: int) -> list[np.ndarray]:

@@ -142,7 +142,7 @@ def test_frames_are_read_as_they_are_needed(
 ):
     reads_at_write = []
     monkeypatch.setattr(
-        frame_sinks, "_write_image", lambda *_: reads_at_write.append(Predictor.made[0].reads)
+        frame_sinks, "write_image", lambda *_: reads_at_write.append(Predictor.made[0].reads)
     )
     demo.main([*CONFIG, "--input", images, "--output", str(tmp_path / "out")])
     assert reads_at_write == [min(index + DELAY, 11) for index in range(12)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fgfa.errors import InputError
-from fgfa.files import atomic_write, remove_left_over
+from fgfa.files import atomic_folder, atomic_write, remove_left_over
 
 
 def test_file_appears_at_the_end_with_its_folders(tmp_path: Path):
@@ -53,6 +53,29 @@ def test_place_that_no_file_can_have_is_one_sentence(tmp_path: Path):
         ):
             temporary.write_text("half")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_folder_appears_at_the_end_and_whole(tmp_path: Path):
+    path = tmp_path / "a" / "b.c"
+    with atomic_folder(path) as part:
+        (part / "x").write_text("new")
+        assert not path.exists()
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("x")] == ["a/b.c/x"]
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "d") as part:
+        (part / "x").write_text("half")
+        raise KeyboardInterrupt
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_place_that_no_folder_can_have_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/a"):
+        with (
+            pytest.raises(InputError, match=rf"{name} cannot be written: .*; choose another"),
+            atomic_folder(tmp_path / name) as part,
+        ):
+            (part / "x").touch()
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_other_errors_pass(tmp_path: Path):

@@ -86,6 +86,13 @@ def test_broken_settings_are_one_sentence(text: str, tmp_path: Path):
         claim_for(tmp_path, {}, overwrite=False)
 
 
+def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "new"):
+        with pytest.raises(InputError, match=r"cannot be written: (File|Not)"), only_run(path):
+            pass
+
+
 def test_a_second_run_is_refused_while_the_first_is_at_work(tmp_path: Path):
     with only_run(tmp_path / "new"):
         with (

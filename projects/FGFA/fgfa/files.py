@@ -1,9 +1,10 @@
-"""Files that are either complete or absent, and those that end when they are read."""
+"""Files and folders that are complete or absent, and files that end when they are read."""
 
 import contextlib
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,22 +31,64 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
+    with _errors_of(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives an empty folder beside `path` to fill, and renames it to `path` at the end.
+
+    Parent folders are made. Where the block raises, nothing is left.
+
+    Args:
+        path: the folder, which is not there yet.
+
+    Raises:
+        InputError: there is no room for it, or no folder can be there.
+    """
+    path = Path(path)
+    beginning = path.with_name(f".{path.name}.")
+    with _errors_of(path, beginning):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=beginning.name, dir=path.parent) as temporary:
+            part = Path(temporary) / path.name
+            part.mkdir()
+            yield part
+            os.replace(part, path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Makes a folder with its parents, where it is not there.
+
+    Raises:
+        InputError: none can be there.
+    """
+    path = Path(path)
+    with _errors_of(path, path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path, temporary: Path) -> Iterator[None]:
+    """Makes sentences of errors about `path`, its parents, and what begins like `temporary`."""
+    try:
+        yield
     except OSError as error:
+        where, reason, advice = str(error.filename), error.strerror, "choose another place"
         if error.errno in _NO_ROOM:
             advice = "make room or choose another place, and run the same again"
-        elif str(error.filename) in map(str, (temporary, *path.parents)):
-            advice = "choose another place"
-        else:  # of another file
+        elif where in map(str, path.parents):
+            reason = f"{error.strerror}: {where}"
+        elif not where.startswith(str(temporary)):  # of another file
             raise
         raise InputError(
-            f"{path} cannot be written: {error.strerror}; {advice}. A former file is as it was"
+            f"{path} cannot be written: {reason}; {advice}. A former file is as it was"
         ) from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from detectron2.structures import Instances
 
 from fgfa.data.frame_source import FrameSource, SourceFrame
+from fgfa.data.image_files import write_image
 from fgfa.data.video_writing import VideoWriter
 from fgfa.detection_json import detection_record
 from fgfa.errors import InputError
@@ -95,7 +96,7 @@ class FolderSink(FrameSink):
         if not cv2.haveImageWriter(name):
             name += ".jpg"
         _refuse_input(self._path / name, self._inputs)
-        _write_image(self._path / name, picture)
+        write_image(self._path / name, picture)
 
 
 class ImageSink(FrameSink):
@@ -106,7 +107,7 @@ class ImageSink(FrameSink):
         self._path = path
 
     def write(self, frame: SourceFrame, instances: Instances, picture: np.ndarray | None) -> None:
-        _write_image(self._path, picture)
+        write_image(self._path, picture)
 
 
 class WindowSink(FrameSink):
@@ -155,9 +156,3 @@ def open_sink(output: str, source: FrameSource, class_names: Sequence[str]) -> F
 def _refuse_input(path: Path, inputs: Collection[str]) -> None:
     if os.path.realpath(path) in inputs:
         raise InputError(f"{path} is an input and would be overwritten; name another output")
-
-
-def _write_image(path: Path, picture: np.ndarray) -> None:
-    with atomic_write(path) as temporary:
-        if not cv2.imwrite(str(temporary), picture):
-            raise InputError(f"{path} cannot be written as an image")

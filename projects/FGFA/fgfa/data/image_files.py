@@ -1,4 +1,4 @@
-"""Images that are the frames of a video."""
+"""Image files that are the frames of a video, or pictures of them."""
 
 import contextlib
 import os
@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path, PurePath
 
+import cv2
 import numpy as np
 from detectron2.data.detection_utils import convert_PIL_to_numpy
 from PIL import ImageOps
 
 from fgfa.data.frame_reading import open_image
 from fgfa.errors import InputError
+from fgfa.files import atomic_write
 
 
 def find_images(patterns: Sequence[str]) -> list[str]:
@@ -68,6 +70,23 @@ def read_images(paths: Sequence[str]) -> Iterator[np.ndarray]:
         InputError: if a file is not an image.
     """
     return map(read_upright, paths)
+
+
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes an image in the format of the path's suffix, whole or not at all.
+
+    Args:
+        path: the file.
+        image: BGR, uint8, (H, W, 3).
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        if not cv2.imwrite(str(temporary), image):
+            raise InputError(
+                f"{path} cannot be written as an image; make room, or choose another name"
+            )
 
 
 def read_upright(path: str) -> np.ndarray:

@@ -3,16 +3,16 @@
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-import cv2
 from tqdm import tqdm
 
+from fgfa.data.image_files import write_image
 from fgfa.data.shape_scene import SHAPES, ShapeScene, VisibleShape
 from fgfa.errors import InputError
+from fgfa.files import atomic_folder
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +68,9 @@ def write_moving_shapes(
         _check_same(target, parameters)
         logger.info("%s is complete and is used as it is.", target)
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".moving_shapes.", dir=target.parent) as temporary:
-        part = Path(temporary) / "moving_shapes"
+    with atomic_folder(target) as part:
         _write_all(part / "ILSVRC2015", parameters)
         (part / _PARAMETERS).write_text(json.dumps(parameters) + "\n")
-        os.replace(part, target)
     logger.info("Wrote %d videos to %s.", train_videos + val_videos, target)
     return target
 
@@ -113,9 +110,7 @@ def _write_video(folder: Path, video: str, scene: ShapeScene, frames: int) -> No
     annotations.mkdir(parents=True)
     for time in range(frames):
         image, shapes = scene.draw(time)
-        path = images / f"{time:06d}.JPEG"
-        if not cv2.imwrite(str(path), image):
-            raise OSError(f"{path} could not be written")
+        write_image(images / f"{time:06d}.JPEG", image)
         tree = _annotation(video, f"{time:06d}", scene.size, shapes)
         tree.write(annotations / f"{time:06d}.xml")
 

@@ -13,7 +13,7 @@ from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
 from fgfa.errors import InputError
-from fgfa.files import atomic_write, refuse_special
+from fgfa.files import atomic_write, make_folder, refuse_special
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def only_run(folder: Path) -> Iterator[None]:
     Raises:
         InputError: if another run is at work there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with open(folder / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

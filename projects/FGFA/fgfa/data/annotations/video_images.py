@@ -1,18 +1,16 @@
 """Frames of own videos: folders of images that are there, or that are made of video files."""
 
-import os
-import tempfile
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
 from fgfa.data.annotations.video_boxes import VideoImages
 from fgfa.data.folder_walk import walk_folders
 from fgfa.data.frame_reading import open_image
-from fgfa.data.image_files import find_images
+from fgfa.data.image_files import find_images, write_image
 from fgfa.data.video_reading import VideoReader
 from fgfa.errors import InputError
+from fgfa.files import atomic_folder
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -56,19 +54,13 @@ def extract_images(video: Path, folder: Path) -> None:
     """Writes the frames of a video as `000000.jpg`, `000001.jpg`, ...; all of them or none.
 
     Raises:
-        InputError: the video cannot be read.
+        InputError: the video cannot be read, or its frames cannot be written.
     """
     reader = VideoReader(str(video))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        part = Path(temporary) / folder.name
-        part.mkdir()
+    with atomic_folder(folder) as part:
         progress = tqdm(reader, desc=f"frames of {video.name}", total=reader.length, delay=1)
         for index, image in enumerate(progress):
-            path = part / f"{index:06d}.jpg"
-            if not cv2.imwrite(str(path), image):
-                raise OSError(f"{path} could not be written")
-        os.replace(part, folder)
+            write_image(part / f"{index:06d}.jpg", image)
 
 
 def _video_file(name: str, folder: Path, videos: Path | None) -> Path:
