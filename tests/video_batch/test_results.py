@@ -76,7 +76,7 @@ def test_a_video_without_frames_has_no_results(tmp_path: Path):
 
 def test_json_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "x.txt").mkdir()  # where the text cannot be written
-    with pytest.raises(OSError, match=r"x\.txt"):
+    with pytest.raises(InputError, match=r"x\.txt cannot be written"):
         write(tmp_path / "x", make_instances())
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
 
