@@ -220,4 +220,4 @@ def test_threshold_that_is_no_score(score: str, capsys):
     assert parser.parse_args(["--confidence-threshold", "0.25"]).confidence_threshold == 0.25
     with pytest.raises(SystemExit):
         parser.parse_args(["--confidence-threshold", score])
-    assert score in capsys.readouterr().err
+    assert f"{score} is not a score, which is 0 to 1" in capsys.readouterr().err

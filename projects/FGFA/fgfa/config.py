@@ -4,6 +4,7 @@ import argparse
 import io
 import itertools
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -195,7 +196,10 @@ def add_threshold_argument(
 
 
 def _score(text: str) -> float:
-    score = float(text)
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
     if not 0 <= score <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a score, which is 0 to 1")
     return score
