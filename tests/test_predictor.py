@@ -176,7 +176,7 @@ def test_weights_and_flow_of_an_explanation_make_the_aggregated_feature():
     warped = flow_warp(features, explanation.flow)
     expected = (warped * explanation.weights[:, None]).sum(dim=0)
     assert explanation.flow.abs().max() > 0.1
-    torch.testing.assert_close(seen[0][0], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(seen[-1][0], expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["FGFA", "GeneralizedRCNN"])
@@ -297,7 +297,6 @@ def test_every_frame_goes_through_the_backbone_once_and_is_forgotten(batch: int)
         held.append(len(videos[0].window))
     assert sum(batches) == 20
     assert 0 < max(held) <= 2 * RADIUS + batch
-    assert videos[0].window._num_rows == 2 * RADIUS + batch
 
 
 def test_causal_results_do_not_depend_on_later_frames():

@@ -22,27 +22,24 @@ class _PlainWindow(FrameWindow):
 
     def add(self, frame: FrameEncoding) -> None:
         self._frames[self.end] = frame
-        self._rows[self.end] = self.end
         self.image_size = frame.image_size
         self.end += 1
 
     def maps(self, name: str, numbers: Sequence[int]) -> Tensor:
         return torch.stack([getattr(self._frames[number], name) for number in numbers])
 
-    def release(self, key: int) -> None:
-        super().release(key)
-        self._frames = {number: self._frames[number] for number in self._rows}
+    def move_to(self, key: int) -> list[int]:
+        numbers = self.around(key)
+        self._frames = {n: frame for n, frame in self._frames.items() if n >= numbers[0]}
+        return numbers
 
 
 def _flow_of_window(
-    flow_net: FlowFunction,
-    frames: FrameWindow,
-    keys: Sequence[int],
-    windows: Sequence[Sequence[int]],
+    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> Tensor:
-    """Does what `pairwise_flow` does, for one key frame, with all pairs at once."""
-    neighbors = frames.maps("flow_neighbor", windows[0])
-    return flow_net(frames.maps("flow_key", keys).expand_as(neighbors), neighbors)
+    """Does what `pairwise_flow` does, with all pairs at once."""
+    neighbors = frames.maps("flow_neighbor", window)
+    return flow_net(frames.maps("flow_key", [key]).expand_as(neighbors), neighbors)
 
 
 class PlainVideo:
@@ -93,8 +90,8 @@ class PlainVideo:
         return stay_inside(flow) if self._model.warp_padding == "border" else flow
 
     def _detect(self, key: int) -> Instances:
-        numbers = self._window.around(key)
-        flow = self._window_flow(self._flow, self._window, [key], [numbers])
+        numbers = self._window.move_to(key)
+        flow = self._window_flow(self._flow, self._window, key, numbers)
         aggregated = whole_window(
             self._window.maps("feature", numbers),
             self._window.maps("embedding", numbers),
@@ -104,7 +101,6 @@ class PlainVideo:
             ),
         )
         images = ScaledImageList(aggregated.new_empty(1, 3, 0, 0), [self._window.image_size], [1.0])
-        self._window.release(key)
         features = {self._model.feature_name: aggregated}
         proposals, _ = self._model.proposal_generator(images, features, None)
         (instances,), _ = self._model.roi_heads(images, features, proposals, None)

@@ -221,7 +221,7 @@ def test_composed_flow_sees_two_pairs_a_frame(tiny_cfg: CfgNode):
     model.flow_net.register_forward_hook(lambda _m, inputs, _out: pairs.append(len(inputs[0])))
     for item in make_inputs(make_frames(7)):
         model([item])
-    assert pairs == [2, 2, 2, 2, 2, 1, 1]
+    assert pairs == [4, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("frames_per_batch", [1, 2, 4])

@@ -29,11 +29,15 @@ class FlowNet:
 
 def make_window(length: int, radius: int, causal: bool = False, stride: int = 1) -> FrameWindow:
     window = FrameWindow(radius, causal, stride)
-    for number in range(length):
+    add_frames(window, length)
+    return window
+
+
+def add_frames(window: FrameWindow, end: int) -> None:
+    for number in range(window.end, end):
         feature = torch.zeros(1, HEIGHT, WIDTH)
         image = torch.full((3, 2, 2), float(number))
         window.add(FrameEncoding(feature, feature, image, image, image_size=(2, 2)))
-    return window
 
 
 @given(
@@ -41,57 +45,72 @@ def make_window(length: int, radius: int, causal: bool = False, stride: int = 1)
     radius=st.integers(0, 3),
     causal=st.booleans(),
     stride=st.integers(1, 2),
-    batch=st.integers(1, 3),
+    ahead=st.integers(0, 2),
 )
 @pytest.mark.parametrize("mode", FLOW_MODES)
 def test_steady_motion_gives_the_same_in_all_modes(
-    mode: str, length: int, radius: int, causal: bool, stride: int, batch: int
+    mode: str, length: int, radius: int, causal: bool, stride: int, ahead: int
 ):
-    flow_net = FlowNet()
-    window = make_window(length, radius, causal, stride)
-    estimate = window_flow(mode)
-    for first in range(0, length, batch):
-        keys = range(first, min(first + batch, length))
-        numbers = [window.around(key) for key in keys]
-        flow = estimate(flow_net, window, keys, numbers)
-        distances = [n - key for key, frames in zip(keys, numbers, strict=True) for n in frames]
-        expected = torch.tensor(distances).view(-1, 1, 1, 1) * flow_net.vector
+    flow_net, estimate = FlowNet(), window_flow(mode)
+    window = FrameWindow(radius, causal, stride)
+    for key in range(length):
+        add_frames(window, min(key + window.lookahead + 1 + ahead, length))
+        numbers = window.move_to(key)
+        flow = estimate(flow_net, window, key, numbers)
+        distances = torch.tensor([number - key for number in numbers])
+        expected = distances.view(-1, 1, 1, 1) * flow_net.vector
         torch.testing.assert_close(flow, expected.expand(-1, 2, HEIGHT, WIDTH))
 
 
-def test_pairs_of_several_key_frames_are_one_batch_and_repeated_frames_are_seen_once():
+def test_pairs_of_a_key_frame_are_one_batch_and_repeated_frames_are_seen_once():
     flow_net = FlowNet()
     window = make_window(4, radius=2)
-    pairwise_flow(flow_net, window, [0, 1], [window.around(0), window.around(1)])
-    assert flow_net.pairs == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)]
+    pairwise_flow(flow_net, window, 0, window.move_to(0))
+    assert flow_net.pairs == [(0, 0), (0, 1), (0, 2)]
     assert flow_net.calls == 1
 
 
 def test_zero_key_flow_is_not_estimated():
     flow_net, window = FlowNet(), make_window(4, radius=2)
-    numbers = [window.around(0), window.around(1)]
-    flow = window_flow("zero_key")(flow_net, window, [0, 1], numbers)
-    assert flow_net.pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (1, 3)]
-    assert [bool(f.any()) for f in flow] == [n != key for key in (0, 1) for n in numbers[key]]
+    numbers = window.move_to(1)
+    flow = window_flow("zero_key")(flow_net, window, 1, numbers)
+    assert set(flow_net.pairs) == {(1, 0), (1, 2), (1, 3)}
+    assert [bool(f.any()) for f in flow] == [number != 1 for number in numbers]
 
 
 @pytest.mark.parametrize(("causal", "a_frame"), [(False, 2), (True, 1)])
 def test_composed_flow_looks_at_each_pair_of_adjacent_frames_once(causal: bool, a_frame: int):
     flow_net, composed = FlowNet(), ComposedFlow()
-    window = make_window(9, radius=3, causal=causal)
+    window = FrameWindow(3, causal)
     for key in range(9):
-        composed(flow_net, window, [key], [window.around(key)])
+        add_frames(window, min(key + window.lookahead + 1, 9))
+        composed(flow_net, window, key, window.move_to(key))
     backward = {(n + 1, n) for n in range(8)}
     forward = set() if causal else {(n, n + 1) for n in range(8)}
     assert len(flow_net.pairs) == a_frame * 8
     assert set(flow_net.pairs) == backward | forward
 
 
+@pytest.mark.parametrize(("causal", "a_frame"), [(False, 2), (True, 1)])
+def test_steps_of_key_frames_that_come_together_are_one_batch(causal: bool, a_frame: int):
+    flow_net, composed = FlowNet(), ComposedFlow()
+    window = FrameWindow(3, causal)
+    calls = []
+    for key in range(12):
+        if key % 4 == 0:
+            add_frames(window, key + 4 + window.lookahead)
+        before = flow_net.calls, len(flow_net.pairs)
+        composed(flow_net, window, key, window.move_to(key))
+        calls.append((flow_net.calls - before[0], len(flow_net.pairs) - before[1]))
+    assert calls[4:] == [(1, 4 * a_frame), (0, 0), (0, 0), (0, 0)] * 2
+
+
 def test_composed_flow_keeps_the_steps_of_the_window_only():
     flow_net, composed = FlowNet(), ComposedFlow()
-    window = make_window(60, radius=3)
+    window = FrameWindow(radius=3)
     for key in range(60):
-        composed(flow_net, window, [key], [window.around(key)])
+        add_frames(window, key + 4)
+        composed(flow_net, window, key, window.move_to(key))
         assert len(composed._steps) <= 2 * 6
 
 
@@ -103,8 +122,8 @@ def test_steps_are_followed_along_the_motion():
     flow = ComposedFlow()(
         lambda keys, neighbors: doubling.expand(len(keys), -1, -1, -1),
         window,
-        [0],
-        [window.around(0)],
+        0,
+        window.around(0),
     )
     x = torch.arange(WIDTH, dtype=torch.float)
     once, twice = flow[3, 0, 0] + x, flow[4, 0, 0] + x

@@ -106,14 +106,14 @@ def statistics(shared_dir: Path) -> dict[str, list]:
 def calls(original_model: FGFA, frames: list[Tensor], encodings: list[FrameEncoding]) -> Calls:
     """The calls of all modules of interest in the detection of frame 3."""
     video = original_model.start_video()
-    for encoding in encodings[: WINDOW.stop]:
+    for encoding in encodings[WINDOW]:  # as a video of their own, they are seen in order of time
         video.window.add(encoding)
     with recorded(original_model) as calls:
         original_model.encode([frames[FRAME]])
         # Inference takes the first convolution of the flow network apart.
         images = original_model.flow_net.normalize(torch.stack(frames[WINDOW]).float())
         original_model.flow_net.predictions(images[CENTER, None].expand_as(images), images)
-        video.detect([FRAME])
+        video.detect([CENTER])
     return calls
 
 

@@ -244,7 +244,7 @@ class FGFA(GeneralizedRCNN):
                 None where they were resized to a size.
         """
         return VideoDetector(
-            FrameWindow(self.test_radius, self.causal, self.test_stride, self.frames_per_batch),
+            FrameWindow(self.test_radius, self.causal, self.test_stride),
             window_flow(self.flow_mode),
             self.frames_per_batch,
             encode=self._in_test_precision(self.encode),

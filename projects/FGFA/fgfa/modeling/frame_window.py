@@ -1,6 +1,6 @@
 """The cached frames of a video, and which of them lie in the window around a key frame."""
 
-from collections import Counter
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -8,9 +8,10 @@ import torch
 
 from fgfa.errors import InputError
 
-# Fields of `FrameEncoding` that every frame of a window is asked for. Only key frames, and those
-# behind them, are asked for the other one, `flow_key`.
-_WINDOW_MAPS = ("feature", "embedding", "flow_neighbor")
+# Fields of `FrameEncoding` that are asked for as a whole window, and with them those that every
+# frame of it is asked for. Only key frames, and those behind them, are asked for `flow_key`.
+_WHOLE_MAPS = ("feature", "embedding")
+_WINDOW_MAPS = (*_WHOLE_MAPS, "flow_neighbor")
 
 
 @dataclass(frozen=True)
@@ -34,70 +35,111 @@ class FrameEncoding:
 
 
 class FrameWindow:
-    """The last frames of one video, at most as many as the windows of the next key frames need.
+    """The frames of one video in the window of a key frame, and those behind it that were added.
 
     Frames are numbered 0, 1, ... in the order in which they are added. Each kind of map has a
-    tensor with a row for each frame; a new frame takes the row of one that was forgotten, and at
-    the ends of a video, where its first or last frame repeats, rows that are free hold copies of
-    it. So a window of adjacent frames, which has all rows, is at hand without another copy of it
-    all. What only key frames are asked for is forgotten when they have been one.
+    tensor with a row for each frame that a window reaches over. Frame n takes the row of frame
+    n - rows, which the window leaves behind as it comes to frame n; beyond the ends of the video
+    copies of its first and last frame take the rows. So a window of adjacent frames, which has all
+    rows, is at hand without another copy of it. Frames that it has not come to wait as they are.
 
     Attributes:
-        key_position: position of the key frame in its window.
+        key_position: position of the key frame in its window, in order of time.
         lookahead: frames behind the key frame that its window reaches to.
         end: number of frames added so far.
         image_size: height and width of the frames in pixels, without padding.
     """
 
-    def __init__(
-        self, radius: int, causal: bool = False, stride: int = 1, keys_at_once: int = 1
-    ) -> None:
+    def __init__(self, radius: int, causal: bool = False, stride: int = 1) -> None:
         """
         Args:
             radius: frames on each side of the key frame, K.
             causal: leaves out the frames behind the key frame, which are then not waited for.
             stride: distance of the frames of a window from each other.
-            keys_at_once: adjacent key frames that are detected in together.
         """
         self._offsets = [i * stride for i in range(-radius, 1 if causal else radius + 1)]
         self.key_position = radius
         self.lookahead = self._offsets[-1]
         self.end = 0
-        self._num_rows = self.lookahead - self._offsets[0] + keys_at_once
+        self.image_size = (0, 0)
+        self._key = -1  # the key frame that the window is around
+        self._reached = 0  # end of its frames, which may be behind that of the video
+        self._num_rows = self.lookahead - self._offsets[0] + 1
         # (rows, H, W, channels), so that rows have the memory format that operators like best.
         self._maps: dict[str, torch.Tensor] = {}
+        self._window_rows: list[int] = []
+        self._waiting: deque[FrameEncoding] = deque()
         # (H, W, channels) each, by the number of the frame.
         self._flow_keys: dict[int, torch.Tensor] = {}
-        self._rows: dict[int, int] = {}  # by the number of a frame that is at hand
-        self._copied: dict[int, int] = {}  # numbers of frames by the row that has a copy of it
-        self.image_size = (0, 0)
 
     def __len__(self) -> int:
         """Number of frames that are held."""
-        return len(self._rows)
+        return len(self._held())
 
     def add(self, frame: FrameEncoding) -> None:
-        """Copies the maps of the next frame."""
-        maps = {name: getattr(frame, name).permute(1, 2, 0) for name in _WINDOW_MAPS}
-        if not self._maps:
-            self._maps = {name: x.new_empty(self._num_rows, *x.shape) for name, x in maps.items()}
-            self.image_size = frame.image_size
-        if len(self._rows) == self._num_rows:
-            self._add_rows()
-        free = self._free_rows()[0]
-        self._copied.pop(free, None)
-        for name, rows in self._maps.items():
-            rows[free] = maps[name]
-        self._rows[self.end] = free
+        """Takes the next frame."""
+        self.image_size = frame.image_size
+        self._flow_keys = {n: flow_key for n, flow_key in self._flow_keys.items() if n > self._key}
         self._flow_keys[self.end] = frame.flow_key.permute(1, 2, 0).contiguous()
+        self._waiting.append(frame)
         self.end += 1
+        self._take_in()
 
-    def _add_rows(self) -> None:
-        """Makes room for a caller who adds frames before earlier ones are forgotten."""
-        self._num_rows *= 2
-        self._maps = {
-            name: torch.cat([rows, torch.empty_like(rows)]) for name, rows in self._maps.items()
-        }
+    def _take_in(self) -> None:
+        """Copies the maps of waiting frames that the window has come to."""
+        while self._waiting and self._taken <= self._key + self.lookahead:
+            row = self._row(self._taken)
+            frame = self._waiting.popleft()
+            maps = {name: getattr(frame, name).permute(1, 2, 0) for name in _WINDOW_MAPS}
+            if not self._maps:
+                # The first frame stands for those before it.
+                self._maps = {name: torch.stack([x] * self._num_rows) for name, x in maps.items()}
+            for name, rows in self._maps.items():
+                rows[row] = maps[name]
+
+    def around(self, key: int) -> list[int]:
+        """The number of the frame at each position of a key frame's window, in order of time.
+
+        Beyond the ends of the video its first and last frame repeat.
+
+        Raises:
+            InputError: where the key frame was not added yet, or lies before the last one.
+        """
+        _check_at_hand([key], range(max(self._key, 0), self.end))
+        return [min(max(key + offset, 0), self.end - 1) for offset in self._offsets]
+
+    def move_to(self, key: int) -> list[int]:
+        """Moves the window to a key frame, and forgets the frames before it.
+
+        Returns:
+            What `around` does, in the order in which `window_maps` gives them.
+
+        Raises:
+            InputError: see `around`.
+        """
+        in_time = self.around(key)
+        self._key = key
+        self._take_in()
+        reached = key + self.lookahead + 1
+        for number in range(max(self.end, self._reached), reached):
+            for name in _WHOLE_MAPS:
+                rows = self._maps[name]
+                rows[self._row(number)] = rows[self._row(self.end - 1)]
+        self._reached = reached
+        numbers = zip((self._row(key + offset) for offset in self._offsets), in_time, strict=True)
+        by_row = dict(sorted(numbers))
+        self._window_rows = list(by_row)
+        return list(by_row.values())
+
+    def window_maps(self, name: str) -> torch.Tensor:
+        """The features or embeddings of the window, (T, channels, H, W), channels-last.
+
+        No copy is made of a window of adjacent frames. It holds until the window moves.
+
+        Args:
+            name: "feature" or "embedding".
+        """
+        return self._rows_of(name, self._window_rows)
 
     def maps(self, name: str, numbers: Sequence[int]) -> torch.Tensor:
         """The maps of N frames, (N, channels, H, W), channels-last.
@@ -109,77 +151,44 @@ class FrameWindow:
         Raises:
             InputError: where one was not added yet, or was already forgotten.
         """
+        is_flow_key = name == "flow_key"
+        _check_at_hand(numbers, self._flow_keys if is_flow_key else self._held())
+        if not is_flow_key and max(numbers) < self._taken:
+            return self._rows_of(name, [self._row(number) for number in numbers])
+        maps = [self._map(name, number) for number in numbers]
+        return (maps[0][None] if len(maps) == 1 else torch.stack(maps)).permute(0, 3, 1, 2)
+
+    def _map(self, name: str, number: int) -> torch.Tensor:
+        """The map (H, W, channels) of a frame."""
         if name == "flow_key":
-            return self._stack_flow_keys(numbers).permute(0, 3, 1, 2)
-        if list(numbers) == self._by_row():
-            return self._maps[name].permute(0, 3, 1, 2)
-        rows = [self._row(number) for number in numbers]
+            return self._flow_keys[number]
+        if number < self._taken:
+            return self._maps[name][self._row(number)]
+        return getattr(self._waiting[number - self._taken], name).permute(1, 2, 0)
+
+    def _rows_of(self, name: str, rows: list[int]) -> torch.Tensor:
         first, count = rows[0], len(rows)
         is_run = rows == list(range(first, first + count))
-        chosen = slice(first, first + count) if is_run else rows
-        return self._maps[name][chosen].permute(0, 3, 1, 2)
-
-    def _stack_flow_keys(self, numbers: Sequence[int]) -> torch.Tensor:
-        for number in numbers:
-            if number not in self._flow_keys:
-                raise self._not_at_hand(number, self._flow_keys)
-        if len(numbers) == 1:
-            return self._flow_keys[numbers[0]][None]
-        return torch.stack([self._flow_keys[number] for number in numbers])
-
-    def around(self, key: int) -> list[int]:
-        """The number of the frame at each position of a key frame's window, in order of time.
-
-        Beyond the ends of the video its first and last frame repeat.
-
-        Raises:
-            InputError: where the key frame or one of its window is not at hand.
-        """
-        numbers = [min(max(key + offset, 0), self.end - 1) for offset in self._offsets]
-        for number in (key, numbers[0]):
-            self._row(number)
-        return numbers
-
-    def as_stored(self, numbers: Sequence[int]) -> list[int]:
-        """Frame numbers in the order in which `maps` gives them without a copy, if there is one.
-
-        Args:
-            numbers: of a window. If they are all frames at hand, and some of them repeat, these are
-                copied into rows that are free.
-        """
-        if len(numbers) != self._num_rows or set(numbers) != set(self._rows):
-            return list(numbers)
-        repeated = (Counter(numbers) - Counter(self._rows.keys())).elements()
-        for row, number in zip(self._free_rows(), repeated, strict=True):
-            if self._copied.get(row) != number:
-                self._copied[row] = number
-                for rows in self._maps.values():
-                    rows[row] = rows[self._rows[number]]
-        return self._by_row()
-
-    def _free_rows(self) -> list[int]:
-        return sorted(set(range(self._num_rows)) - set(self._rows.values()))
-
-    def _by_row(self) -> list[int | None]:
-        """The number of the frame whose maps each row has, None where it has none."""
-        numbers = self._copied | {row: number for number, row in self._rows.items()}
-        return [numbers.get(row) for row in range(self._num_rows)]
-
-    def release(self, key: int) -> None:
-        """Lets go of the frames that no key frame behind this one needs."""
-        first = key + 1 + self._offsets[0]
-        self._rows = {number: row for number, row in self._rows.items() if number >= first}
-        self._flow_keys = {n: flow_key for n, flow_key in self._flow_keys.items() if n > key}
+        return self._maps[name][slice(first, first + count) if is_run else rows].permute(0, 3, 1, 2)
 
     def _row(self, number: int) -> int:
-        if number not in self._rows:
-            raise self._not_at_hand(number, self._rows)
-        return self._rows[number]
+        return number % self._num_rows
 
-    @staticmethod
-    def _not_at_hand(number: int, numbers: Collection[int]) -> InputError:
-        held = f"{min(numbers)} to {max(numbers)}" if numbers else "of which none is"
-        return InputError(
-            f"frame {number} of the video is not among the frames {held} at hand; pass the "
-            "frames of a video in order, and each of them"
-        )
+    @property
+    def _taken(self) -> int:
+        """Number of frames whose maps were copied into rows so far."""
+        return self.end - len(self._waiting)
+
+    def _held(self) -> range:
+        """The numbers of the frames that are held."""
+        return range(max(self._key + self._offsets[0], 0), self.end)
+
+
+def _check_at_hand(numbers: Sequence[int], held: Collection[int]) -> None:
+    for number in numbers:
+        if number not in held:
+            frames = f"{min(held)} to {max(held)}" if held else "of which none is"
+            raise InputError(
+                f"frame {number} of the video is not among the frames {frames} at hand; pass the "
+                "frames of a video in order, and each of them"
+            )

@@ -67,78 +67,67 @@ class VideoDetector:
         Raises:
             InputError: where the frames of a window are not at hand.
         """
-        detections = self._detect(self._open_windows(keys))
-        self.window.release(keys[-1])
-        return detections
+        self._encode_waiting()
+        return self._find([self._open_window(key).aggregate() for key in keys])
 
     @torch.no_grad()
     def explain(self, keys: Sequence[int]) -> list[tuple[Instances, Explanation]]:
         """Detections of key frames as `detect` gives them, and what went into them."""
-        maps = self._open_windows(keys)
-        detections = self._detect(maps)
-        own_features = self.window.maps("feature", keys)
-        alone = self._find_objects(own_features, self.window.image_size)
-        flow = maps.flow.float().cpu().chunk(len(keys))
-        weights = maps.weights().float().cpu().chunk(len(keys))
-        explanations = []
-        for i, numbers in enumerate(maps.numbers):
-            in_time = sorted(range(len(numbers)), key=numbers.__getitem__)
+        self._encode_waiting()
+        aggregated, explanations = [], []
+        for key in keys:
+            window = self._open_window(key)
+            aggregated.append(window.aggregate())
+            (alone,) = self._find([self.window.maps("feature", [key])])
+            in_time = sorted(range(len(window.numbers)), key=window.numbers.__getitem__)
             explanations.append(
                 Explanation(
-                    frames=[numbers[position] for position in in_time],
+                    frames=sorted(window.numbers),
                     key=self.window.key_position,
-                    flow=flow[i][in_time],
-                    weights=weights[i][in_time],
-                    single_frame=alone[i],
+                    flow=window.flow[in_time].float().cpu(),
+                    weights=window.weights()[in_time].float().cpu(),
+                    single_frame=alone,
                 )
             )
-        self.window.release(keys[-1])
-        return list(zip(detections, explanations, strict=True))
+        return list(zip(self._find(aggregated), explanations, strict=True))
 
     def _encode_waiting(self) -> None:
         for frame in self._encode(self._waiting):
             self.window.add(frame)
         self._waiting.clear()
 
-    def _open_windows(self, keys: Sequence[int]) -> "_WindowMaps":
-        """Encodes what waits, and gathers the windows of the key frames."""
-        self._encode_waiting()
+    def _open_window(self, key: int) -> "_Window":
         # Sums over a window have no order.
-        numbers = [self.window.as_stored(self.window.around(key)) for key in keys]
-        flow = self._window_flow(self._flow_net, self.window, keys, numbers)
+        numbers = self.window.move_to(key)
+        flow = self._window_flow(self._flow_net, self.window, key, numbers)
         # The key frame goes through flow and warp like every other frame of its window.
-        length = len(numbers[0])
-        own = [i * length + numbers[i].index(key) for i, key in enumerate(keys)]
-        all_numbers = [number for window in numbers for number in window]
-        return _WindowMaps(
+        own = flow[numbers.index(key), None]
+        return _Window(
             numbers,
-            self.window.maps("feature", all_numbers),
-            self.window.maps("embedding", all_numbers),
+            self.window.window_maps("feature"),
+            self.window.window_maps("embedding"),
             flow,
-            flow_warp(self.window.maps("embedding", keys), flow[own]),
+            flow_warp(self.window.maps("embedding", [key]), own),
         )
 
-    def _detect(self, maps: "_WindowMaps") -> list[Instances]:
-        feature = aggregate(maps.features, maps.embeddings, maps.flow, maps.key_embeddings)
-        return self._find_objects(feature, self.window.image_size)
+    def _find(self, features: Sequence[torch.Tensor]) -> list[Instances]:
+        return self._find_objects(torch.cat(features), self.window.image_size)
 
 
-class _WindowMaps(NamedTuple):
-    """What `aggregate` takes for B key frames with T frames each."""
+class _Window(NamedTuple):
+    """What `aggregate` takes for a key frame with T frames, until the window moves."""
 
-    numbers: list[list[int]]  # of the T frames of each key frame
-    features: torch.Tensor  # (B * T, C, H, W)
-    embeddings: torch.Tensor  # (B * T, E, H, W)
-    flow: torch.Tensor  # (B * T, 2, H, W)
-    key_embeddings: torch.Tensor  # (B, E, H, W)
+    numbers: list[int]  # of the T frames
+    features: torch.Tensor  # (T, C, H, W)
+    embeddings: torch.Tensor  # (T, E, H, W)
+    flow: torch.Tensor  # (T, 2, H, W)
+    key_embedding: torch.Tensor  # (1, E, H, W)
+
+    def aggregate(self) -> torch.Tensor:
+        """The sum of the warped features, (1, C, H, W)."""
+        return aggregate(self.features, self.embeddings, self.flow, self.key_embedding)
 
     def weights(self) -> torch.Tensor:
-        """The weights that `aggregate` gives the frames, (B * T, H, W)."""
-        keys = self.key_embeddings.split(1)
-        windows = (maps.chunk(len(keys)) for maps in (self.embeddings, self.flow))
-        return torch.cat(
-            [
-                similarity_weights(flow_warp(embeddings, flow), key).squeeze(1)
-                for embeddings, flow, key in zip(*windows, keys, strict=True)
-            ]
-        )
+        """The weights that `aggregate` gives the frames, (T, H, W)."""
+        warped = flow_warp(self.embeddings, self.flow)
+        return similarity_weights(warped, self.key_embedding).squeeze(1)

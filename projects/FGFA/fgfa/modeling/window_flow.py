@@ -16,18 +16,13 @@ _CACHED_BYTES = 40 * 2**20
 
 # From what a flow network made of N key frames and N neighbors: flow (N, 2, H, W) of the pairs.
 FlowFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-# From a flow network, the frames, B key frames and the numbers of the T frames in the window of
-# each: flow (B * T, 2, h, w).
-WindowFlow = Callable[
-    [FlowFunction, FrameWindow, Sequence[int], Sequence[Sequence[int]]], torch.Tensor
-]
+# From a flow network, the frames, a key frame and the numbers of the T frames in its window: flow
+# (T, 2, h, w).
+WindowFlow = Callable[[FlowFunction, FrameWindow, int, Sequence[int]], torch.Tensor]
 
 
 def pairwise_flow(
-    flow_net: FlowFunction,
-    frames: FrameWindow,
-    keys: Sequence[int],
-    windows: Sequence[Sequence[int]],
+    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> torch.Tensor:
     """The flow network's answer for every pair of a key frame and a frame of its window, itself
     among them, all in one batch (paper, section 3.2).
@@ -35,33 +30,28 @@ def pairwise_flow(
     Args:
         flow_net: estimates flow between pairs of frames.
         frames: holds the frames of the windows.
-        keys: numbers of B key frames.
-        windows: numbers of the T frames in the window of each, in any order.
+        key: number of the key frame.
+        window: numbers of the T frames in its window, in any order.
 
     Returns:
-        Flow of shape (B * T, 2, H, W), in cells of the feature map, x first.
+        Flow of shape (T, 2, H, W), in cells of the feature map, x first.
     """
-    pairs = _pairs(keys, windows)
     # Frames that repeat at the ends of the video are looked at once.
-    different = list(dict.fromkeys(pairs))
-    flow = _flow_of_pairs(flow_net, frames, different)
-    return flow[[different.index(pair) for pair in pairs]]
+    different = list(dict.fromkeys(window))
+    flow = _flow_of_pairs(flow_net, frames, [(key, number) for number in different])
+    return flow[[different.index(number) for number in window]]
 
 
 def zero_key_flow(
-    flow_net: FlowFunction,
-    frames: FrameWindow,
-    keys: Sequence[int],
-    windows: Sequence[Sequence[int]],
+    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> torch.Tensor:
     """Does what `pairwise_flow` does, but takes zero for the flow from a key frame to itself."""
-    pairs = _pairs(keys, windows)
-    different = [pair for pair in dict.fromkeys(pairs) if pair[0] != pair[1]]
-    flow = _no_flow(frames, keys[0])
-    if different:
-        flow = torch.cat([flow, _flow_of_pairs(flow_net, frames, different)])
-    rows = {pair: row for row, pair in enumerate(different, start=1)}
-    return flow[[rows.get(pair, 0) for pair in pairs]]
+    others = [number for number in window if number != key]
+    flow = _no_flow(frames, key)
+    if others:
+        flow = torch.cat([flow, pairwise_flow(flow_net, frames, key, others)])
+    rows = {number: row for row, number in enumerate(others, start=1)}
+    return flow[[rows.get(number, 0) for number in window]]
 
 
 class ComposedFlow:
@@ -76,36 +66,25 @@ class ComposedFlow:
         self._steps: dict[tuple[int, int], torch.Tensor] = {}
 
     def __call__(
-        self,
-        flow_net: FlowFunction,
-        frames: FrameWindow,
-        keys: Sequence[int],
-        windows: Sequence[Sequence[int]],
+        self, flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
     ) -> torch.Tensor:
-        """Does what `pairwise_flow` does, for key frames that follow those of the last call."""
-        ways = [
-            (key, end)
-            for key, window in zip(keys, windows, strict=True)
-            for end in (min(window), max(window))
-        ]
-        first = min(end for _, end in ways)
+        """Does what `pairwise_flow` does, for a key frame behind that of the last call."""
+        first, last = min(window), max(window)
         self._steps = {step: flow for step, flow in self._steps.items() if min(step) >= first}
-        self._estimate(flow_net, frames, [step for way in ways for step in _steps_of(*way)])
-        zero = _no_flow(frames, keys[0])
+        # Those of the next key frames go into the same batch, if they are at hand.
+        steps = list(_steps_of(frames.end - 1, first))
+        if frames.lookahead:
+            steps += _steps_of(key, frames.end - 1)
+        self._estimate(flow_net, frames, steps)
         # The two ways of a key frame give it all flows of its window.
-        flow = {way: self._compose(*way, zero) for way in ways}
-        return torch.cat(
-            [
-                (flow[key, min(window)] | flow[key, max(window)])[number]
-                for key, window in zip(keys, windows, strict=True)
-                for number in window
-            ]
-        )
+        zero = _no_flow(frames, key)
+        flow = self._compose(key, first, zero) | self._compose(key, last, zero)
+        return torch.cat([flow[number] for number in window])
 
     def _estimate(
         self, flow_net: FlowFunction, frames: FrameWindow, steps: Sequence[tuple[int, int]]
     ) -> None:
-        missing = [step for step in dict.fromkeys(steps) if step not in self._steps]
+        missing = [step for step in steps if step not in self._steps]
         if missing:
             flow = _flow_of_pairs(flow_net, frames, missing)
             self._steps.update(zip(missing, flow.split(1), strict=True))
@@ -125,11 +104,6 @@ def window_flow(mode: str) -> WindowFlow:
     if mode == "composed":
         return ComposedFlow()
     return zero_key_flow if mode == "zero_key" else pairwise_flow
-
-
-def _pairs(keys: Sequence[int], windows: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Each key frame with each frame of its window."""
-    return [(key, n) for key, window in zip(keys, windows, strict=True) for n in window]
 
 
 def _no_flow(frames: FrameWindow, key: int) -> torch.Tensor:
