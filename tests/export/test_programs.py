@@ -151,9 +151,13 @@ def test_what_torch_cannot_export_is_named(cfg: CfgNode) -> None:
         export_programs(model, ExportPlan.from_config(cfg, SIZE))
 
 
-def test_composed_flow_is_refused(cfg: CfgNode) -> None:
-    cfg.MODEL.FGFA.FLOW_MODE = "composed"
-    with pytest.raises(InputError, match="FLOW_MODE composed cannot be exported"):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("FLOW_MODE", "composed"), ("FLOW_MODE", "zero_key"), ("TEST_PRECISION", "bfloat16")],
+)
+def test_what_programs_do_not_do_is_refused(cfg: CfgNode, key: str, value: str) -> None:
+    cfg.MODEL.FGFA[key] = value
+    with pytest.raises(InputError, match=rf"MODEL\.FGFA\.{key} {value} cannot be exported; set it"):
         ExportPlan.from_config(cfg, SIZE)
 
 

@@ -38,13 +38,14 @@ class ExportPlan:
 
         Raises:
             InputError: if flow is composed, from steps that a window alone does not have, or comes
-                from OpenCV.
+                from OpenCV, or if the model does not run in float32.
         """
         fgfa = cfg.MODEL.FGFA
-        if fgfa.FLOW_MODE != "pairwise":
-            raise InputError(
-                f"MODEL.FGFA.FLOW_MODE {fgfa.FLOW_MODE} cannot be exported; set it to pairwise"
-            )
+        for key, exportable in (("FLOW_MODE", "pairwise"), ("TEST_PRECISION", "float32")):
+            if fgfa[key] != exportable:
+                raise InputError(
+                    f"MODEL.FGFA.{key} {fgfa[key]} cannot be exported; set it to {exportable}"
+                )
         if cfg.MODEL.META_ARCHITECTURE == "FGFA" and cfg.MODEL.FLOW_NET.NAME == "DIS":
             raise InputError(
                 "MODEL.FLOW_NET.NAME DIS cannot be exported, since OpenCV computes it; train with "
