@@ -336,6 +336,12 @@ def test_reset_starts_a_new_video():
         assert_same(instances, expected)
 
 
+@pytest.mark.parametrize("architecture", ["FGFA", "GeneralizedRCNN"])
+def test_a_batch_of_no_frames_is_refused(architecture: str):
+    with pytest.raises(InputError, match=r"TEST\.FRAMES_PER_BATCH is 0; set it to 1 or more"):
+        make_predictor(architecture, options=["TEST.FRAMES_PER_BATCH", 0])
+
+
 def test_no_frames_give_no_results():
     assert list(make_predictor()([])) == []
 

@@ -42,6 +42,9 @@ def test_test_loader_gives_batches_of_one_video(cfg, videos):
     cfg.TEST.FRAMES_PER_BATCH = 3
     batches = list(build_test_loader(cfg, videos))
     assert [[x["image_id"] for x in batch] for batch in batches] == [[1, 2, 3], [4], [5, 6, 7]]
+    cfg.TEST.FRAMES_PER_BATCH = -1
+    with pytest.raises(InputError, match=r"TEST\.FRAMES_PER_BATCH is -1; set it to 1 or more"):
+        build_test_loader(cfg, videos)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from detectron2.structures import Instances
 
 from fgfa.checkpoint import FGFACheckpointer
 from fgfa.data.resizing import build_augmentation, image_scale
+from fgfa.data.samplers import frames_at_once
 from fgfa.errors import InputError
 from fgfa.modeling import FGFA, Explanation
 from fgfa.modeling.inference_layout import prepare_for_inference
@@ -47,7 +48,8 @@ class VideoPredictor:
                 next frame is read; as `MODEL.FGFA.CAUSAL` does.
 
         Raises:
-            InputError: if the weights are missing or do not fit.
+            InputError: if the weights are missing or do not fit, or `TEST.FRAMES_PER_BATCH` is
+                below 1.
         """
         if causal:
             cfg = cfg.clone()
@@ -56,7 +58,7 @@ class VideoPredictor:
         self.model = build_model(cfg)
         FGFACheckpointer(self.model, cfg).load(cfg.MODEL.WEIGHTS)
         prepare_for_inference(self.model)
-        self._batch_size = cfg.TEST.FRAMES_PER_BATCH
+        self._batch_size = frames_at_once(cfg)
         self._augmentations = T.AugmentationList(build_augmentation(cfg, is_train=False))
         self._is_rgb = cfg.INPUT.FORMAT == "RGB"
         self._wants_reset = False

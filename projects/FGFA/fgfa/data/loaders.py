@@ -22,7 +22,12 @@ from torch.utils.data import DataLoader, Dataset
 from fgfa.data.class_names import find_class_names
 from fgfa.data.corrupt_frames import leave_out_corrupt, skips_corrupt_frames
 from fgfa.data.mapper import VideoDatasetMapper
-from fgfa.data.samplers import TrainingBatchSampler, VideoBatchSampler, VideoInferenceSampler
+from fgfa.data.samplers import (
+    TrainingBatchSampler,
+    VideoBatchSampler,
+    VideoInferenceSampler,
+    frames_at_once,
+)
 from fgfa.data.seeding import mixed_seed, run_seed, seeded
 from fgfa.errors import InputError
 
@@ -115,9 +120,10 @@ def build_test_loader(
         leave_out: `video_id` of videos that are not to be read.
 
     Raises:
-        InputError: the data set is not registered or cannot be read, or FGFA is to run on one that
-            does not hold whole videos.
+        InputError: the data set is not registered or cannot be read, FGFA is to run on one that
+            does not hold whole videos, or TEST.FRAMES_PER_BATCH is below 1.
     """
+    batch_size = frames_at_once(cfg)
     _check_registered([dataset_name])
     frames = get_detection_dataset_dicts(dataset_name, filter_empty=False)
     _check_class_count(cfg, [dataset_name])
@@ -130,9 +136,7 @@ def build_test_loader(
     video_ids = [frame["video_id"] for frame in frames]
     return DataLoader(
         MapDataset(DatasetFromList(frames, copy=False), mapper),
-        batch_sampler=VideoBatchSampler(
-            VideoInferenceSampler(video_ids), video_ids, cfg.TEST.FRAMES_PER_BATCH
-        ),
+        batch_sampler=VideoBatchSampler(VideoInferenceSampler(video_ids), video_ids, batch_size),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=trivial_batch_collator,
     )

@@ -3,8 +3,11 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
+from detectron2.config import CfgNode
 from detectron2.utils import comm
 from torch.utils.data import Sampler
+
+from fgfa.errors import InputError
 
 
 class VideoInferenceSampler(Sampler[int]):
@@ -65,6 +68,18 @@ class VideoBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         return len(self._batches)
+
+
+def frames_at_once(cfg: CfgNode) -> int:
+    """Frames of a video that a model is given together, TEST.FRAMES_PER_BATCH.
+
+    Raises:
+        InputError: it is below 1.
+    """
+    count = cfg.TEST.FRAMES_PER_BATCH
+    if count < 1:
+        raise InputError(f"TEST.FRAMES_PER_BATCH is {count}; set it to 1 or more")
+    return count
 
 
 class TrainingBatchSampler(Sampler[list[tuple[int, int]]]):
