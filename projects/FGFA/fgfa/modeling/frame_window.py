@@ -8,8 +8,9 @@ import torch
 
 from fgfa.errors import InputError
 
-# Fields of `FrameEncoding` that are asked for as a whole window, and with them those that every
-# frame of it is asked for. Only key frames, and those behind them, are asked for `flow_key`.
+# Fields of `FrameEncoding` that are summed over a window, in which frames repeat at the ends of the
+# video, and all that its frames are asked for. `flow_key` is that of key frames, and of those
+# behind them.
 _WHOLE_MAPS = ("feature", "embedding")
 _WINDOW_MAPS = (*_WHOLE_MAPS, "flow_neighbor")
 
@@ -109,7 +110,10 @@ class FrameWindow:
         return [min(max(key + offset, 0), self.end - 1) for offset in self._offsets]
 
     def move_to(self, key: int) -> list[int]:
-        """Moves the window to a key frame, and forgets the frames before it.
+        """Moves the window to a key frame, and forgets the frames that it leaves behind.
+
+        Args:
+            key: number of a frame of the video, none before that of the last call.
 
         Returns:
             What `around` does, in the order in which `window_maps` gives them.
@@ -122,6 +126,7 @@ class FrameWindow:
         self._take_in()
         reached = key + self.lookahead + 1
         for number in range(max(self.end, self._reached), reached):
+            # The flow network looks at a frame that repeats once.
             for name in _WHOLE_MAPS:
                 rows = self._maps[name]
                 rows[self._row(number)] = rows[self._row(self.end - 1)]
