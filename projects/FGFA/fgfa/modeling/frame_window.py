@@ -126,7 +126,7 @@ class FrameWindow:
         self._take_in()
         reached = key + self.lookahead + 1
         for number in range(max(self.end, self._reached), reached):
-            # The flow network looks at a frame that repeats once.
+            # Not for `flow_neighbor`: the flow network sees a repeated frame once.
             for name in _WHOLE_MAPS:
                 rows = self._maps[name]
                 rows[self._row(number)] = rows[self._row(self.end - 1)]
