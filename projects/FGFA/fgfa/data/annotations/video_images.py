@@ -33,10 +33,10 @@ def find_video_images(name: str, image_root: Path, videos: Path | None = None) -
     if not folder.exists():
         extract_images(_video_file(name, folder, videos), folder)
     files = [
-        path / name
-        for path, names in walk_folders(folder)
-        for name in names
-        if Path(name).suffix.lower() in _SUFFIXES
+        path / file
+        for path, files_in_it in walk_folders(folder)
+        for file in files_in_it
+        if Path(file).suffix.lower() in _SUFFIXES
     ]
     folders = sorted({path.parent for path in files})
     if len(folders) != 1:
