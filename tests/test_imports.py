@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "plain_files": {"files"},
     "final_checkpoint": set(),
     "finite_losses": set(),
+    "freed_memory": set(),
     "stop_hook": set(),
     "evaluation_run": {"data", "evaluation", "trainer"},
     "config": set(),
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "solver": {"model_parts"},
     "stop_signals": set(),
     "model_parts": set(),
-    "modeling": {"layers"},
+    "modeling": {"freed_memory", "layers"},
     "predictor": {"checkpoint", "config", "data", "evaluation", "layers", "modeling"},
     "trainer": {
         *("activation_checkpointing", "checkpoint", "config", "data", "evaluation"),

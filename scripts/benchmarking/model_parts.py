@@ -109,7 +109,7 @@ def _boundaries(model: FGFA) -> list[tuple[object, str, str, str]]:
     return [
         (model.backbone, "forward", backbone, PREPROCESSING),
         (model.embedding, "forward", embedding, REST),
-        (flow_net, "as_key", as_key, REST),
+        (flow_net, "as_key", as_key, WINDOW),
         (flow_net, "as_neighbor", as_neighbor, REST),
         (flow_net, "forward", pairs, WINDOW),
         # The plain path calls it directly; inside of `forward` nothing has happened before it.

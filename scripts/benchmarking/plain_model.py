@@ -10,7 +10,7 @@ from benchmarking.compositions import grid_sample_warp, whole_window
 from fgfa.layers import stay_inside
 from fgfa.modeling import FGFA, FrameEncoding, FrameWindow
 from fgfa.modeling.scaled_images import ScaledImageList
-from fgfa.modeling.window_flow import FlowFunction, window_flow
+from fgfa.modeling.window_flow import FlowFunctions, window_flow
 
 
 class _PlainWindow(FrameWindow):
@@ -35,11 +35,11 @@ class _PlainWindow(FrameWindow):
 
 
 def _flow_of_window(
-    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
+    flow_net: FlowFunctions, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> Tensor:
     """Does what `pairwise_flow` does, with all pairs at once."""
     neighbors = frames.maps("flow_neighbor", window)
-    return flow_net(frames.maps("flow_key", [key]).expand_as(neighbors), neighbors)
+    return flow_net.forward(frames.maps("flow_image", [key]).expand_as(neighbors), neighbors)
 
 
 class PlainVideo:
@@ -55,6 +55,7 @@ class PlainVideo:
         self._window = _PlainWindow(model.test_radius, model.causal, model.test_stride)
         mode = model.flow_mode
         self._window_flow = _flow_of_window if mode == "pairwise" else window_flow(mode)
+        self._flow_net = FlowFunctions(as_key=lambda image: image, forward=self._flow)
 
     @torch.no_grad()
     def add(self, image: Tensor) -> None:
@@ -91,7 +92,7 @@ class PlainVideo:
 
     def _detect(self, key: int) -> Instances:
         numbers = self._window.move_to(key)
-        flow = self._window_flow(self._flow, self._window, key, numbers)
+        flow = self._window_flow(self._flow_net, self._window, key, numbers)
         aggregated = whole_window(
             self._window.maps("feature", numbers),
             self._window.maps("embedding", numbers),

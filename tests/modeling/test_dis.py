@@ -29,7 +29,7 @@ def test_flow_of_a_shift_is_found(net: DIS):
     image = texture()
     key = as_batch(net, image[16:-16, 16:-16], image[16:-16, 16:-16])
     neighbor = as_batch(net, image[16:-16, 8:-24], image[20:-12, 16:-16])  # 8 right, 4 up
-    flow = net(net.as_key(key), net.as_neighbor(neighbor))
+    flow = net(net.shrink(key), net.shrink(neighbor))
     assert flow.shape == (2, 2, 6, 10)
     inner = flow[:, :, 1:-1, 1:-1].mean(dim=(2, 3))
     torch.testing.assert_close(inner, torch.tensor([[0.5, 0.0], [0.0, -0.25]]), atol=0.02, rtol=0)
@@ -37,7 +37,7 @@ def test_flow_of_a_shift_is_found(net: DIS):
 
 
 def test_flow_of_a_frame_to_itself_is_zero(net: DIS):
-    gray = net.as_key(as_batch(net, texture(120, 180)))
+    gray = net.shrink(as_batch(net, texture(120, 180)))
     flow = net(gray, gray)
     assert flow.shape == (1, 2, 8, 12)
     assert flow.abs().max() < 1e-3
@@ -45,4 +45,4 @@ def test_flow_of_a_frame_to_itself_is_zero(net: DIS):
 
 def test_nothing_is_learned(net: DIS):
     assert not list(net.parameters())
-    assert not net(*[net.as_key(as_batch(net, texture()))] * 2).requires_grad
+    assert not net(*[net.shrink(as_batch(net, texture()))] * 2).requires_grad

@@ -339,9 +339,9 @@ def test_flow_network_sees_rgb(tiny_cfg: CfgNode):
     for image_format, image in (("RGB", frame), ("BGR", frame.flip(0))):
         tiny_cfg.INPUT.FORMAT = image_format
         model = make_model(tiny_cfg).eval()
-        images.append(model.encode([image])[0].flow_key)
+        images.append(model.encode([image])[0].flow_image)
     assert torch.equal(*images)
-    expected = model.flow_net.as_key(model.flow_net.normalize(frame)[None])[0]
+    expected = model.flow_net.shrink(model.flow_net.normalize(frame)[None])[0]
     torch.testing.assert_close(images[0], expected)
 
 

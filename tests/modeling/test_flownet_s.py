@@ -37,8 +37,9 @@ def test_original_flow(original_weights, golden):
     frames = torch.from_numpy(arrays["frames_bgr_u8"][..., ::-1].copy()).permute(0, 3, 1, 2)
     window = net.normalize(frames[1:6].float())
     with torch.no_grad():
-        neighbors = net.as_neighbor(window)
-        flow = net(net.as_key(window[2:3]).expand_as(neighbors), neighbors)
+        shrunk = net.shrink(window)
+        neighbors = net.as_neighbor(shrunk)
+        flow = net(net.as_key(shrunk[2:3]).expand_as(neighbors), neighbors)
     expected = torch.from_numpy(arrays["frame3_flow"])
     assert (flow - expected).abs().max() < 1e-4 * expected.abs().max()
 
@@ -99,7 +100,8 @@ def test_what_is_made_once_a_frame_gives_the_flow_of_pairs(small_net, height, wi
     torch.nn.init.normal_(net.conv1.bias)
     frames = torch.randn(3, 3, height, width)
     with torch.no_grad():
-        keys, neighbors = net.as_key(frames), net.as_neighbor(frames)
+        shrunk = net.shrink(frames)
+        keys, neighbors = net.as_key(shrunk), net.as_neighbor(shrunk)
         for key in range(3):
             flow = net(keys[key].expand_as(neighbors), neighbors)
             expected = net.predictions(frames[key].expand_as(frames), frames)[0]

@@ -95,7 +95,7 @@ def test_windows_are_there_without_a_copy(length: int, radius: int, causal: bool
     assert len(addresses) == 1
 
 
-@pytest.mark.parametrize("name", ["feature", "embedding", "flow_key", "flow_neighbor"])
+@pytest.mark.parametrize("name", ["feature", "embedding", "flow_image", "flow_neighbor"])
 def test_maps_of_frames_that_were_passed_are_not_changed(name: str):
     frames = [make_frame(number) for number in range(5)]
     window = FrameWindow(radius=0)
@@ -112,9 +112,9 @@ def test_maps_are_channels_last():
         window.add(FrameEncoding(*maps, image_size=(48, 80)))
     window.move_to(1)
     for numbers in ([1], [0, 2]):
-        flow_keys = window.maps("flow_key", numbers)
-        assert torch.equal(flow_keys[-1], maps[2])
-        assert flow_keys.is_contiguous(memory_format=torch.channels_last)
+        flow_images = window.maps("flow_image", numbers)
+        assert torch.equal(flow_images[-1], maps[2])
+        assert flow_images.is_contiguous(memory_format=torch.channels_last)
     assert window.image_size == (48, 80)
     for numbers in ([0, 1, 2], [2, 0]):
         feature = window.maps("feature", numbers)
@@ -122,14 +122,13 @@ def test_maps_are_channels_last():
         assert feature.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_flow_keys_of_past_key_frames_are_forgotten():
-    window = make_window(5, radius=2)
-    window.move_to(2)
-    window.add(make_frame(5))
-    assert window.maps("flow_key", [3, 5]).flatten().tolist() == [3, 5]
-    assert window.maps("flow_neighbor", [0, 5]).flatten().tolist() == [0, 5]
-    with pytest.raises(InputError, match="frame 2 of the video is not among the frames 3 to 5"):
-        window.maps("flow_key", [2])
+@pytest.mark.parametrize("name", ["feature", "flow_image", "flow_neighbor"])
+def test_frames_that_the_window_left_are_forgotten(name: str):
+    window = make_window(5, radius=1)
+    window.move_to(3)
+    assert window.maps(name, [2, 4]).flatten().tolist() == [2, 4]
+    with pytest.raises(InputError, match="frame 1 of the video is not among the frames 2 to 4"):
+        window.maps(name, [1])
 
 
 def test_frames_that_nobody_forgets_are_all_kept():

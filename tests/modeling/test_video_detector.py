@@ -7,7 +7,7 @@ import torch
 
 from fgfa.layers import aggregate_reference
 from fgfa.modeling import FrameEncoding, FrameWindow, VideoDetector, video_detector
-from fgfa.modeling.window_flow import FLOW_MODES, window_flow
+from fgfa.modeling.window_flow import FLOW_MODES, FlowFunctions, window_flow
 
 LENGTH, RADIUS = 11, 2
 HEIGHT, WIDTH = 3, 4
@@ -30,7 +30,7 @@ def make_detector(mode: str, batch: int) -> VideoDetector:
         window_flow(mode),
         batch,
         encode=encode,
-        flow_net=lambda keys, neighbors: (keys - neighbors) / 4,
+        flow_net=FlowFunctions(lambda image: 3 * image, lambda keys, others: (keys - others) / 4),
         find_objects=lambda features, _size: list(features),
     )
 
@@ -58,7 +58,8 @@ def test_features_are_those_of_whole_windows():
     for key, result in enumerate(run(make_detector("zero_key", 3), 3)):
         numbers = [min(max(key + i, 0), LENGTH - 1) for i in range(-RADIUS, RADIUS + 1)]
         window = [frames[number] for number in numbers]
-        flow = torch.stack([(frames[key].flow_key - frame.flow_neighbor) / 4 for frame in window])
+        flow_key = 3 * frames[key].flow_image
+        flow = torch.stack([(flow_key - frame.flow_neighbor) / 4 for frame in window])
         flow[[number == key for number in numbers]] = 0
         expected = aggregate_reference(
             torch.stack([frame.feature for frame in window]),

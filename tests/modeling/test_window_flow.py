@@ -6,21 +6,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgfa.modeling import FrameEncoding, FrameWindow
-from fgfa.modeling.window_flow import FLOW_MODES, ComposedFlow, pairwise_flow, window_flow
+from fgfa.modeling.window_flow import (
+    FLOW_MODES,
+    ComposedFlow,
+    FlowFunctions,
+    pairwise_flow,
+    window_flow,
+)
 
 HEIGHT, WIDTH = 4, 6
 
 
 class FlowNet:
-    """Shifts by a vector times the difference of the frames' numbers, and notes the pairs."""
+    """Shifts by a vector times the difference of the frames' numbers, and notes the pairs.
+
+    What it makes of key frames is their negative, so that nothing else passes for it.
+    """
 
     def __init__(self, vector: tuple[float, float] = (0.25, -0.5)) -> None:
         self.vector = torch.tensor(vector).view(1, 2, 1, 1)
         self.pairs: list[tuple[int, int]] = []
         self.calls = 0
 
-    def __call__(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
-        first, second = keys[:, 0, 0, 0], neighbors[:, 0, 0, 0]
+    def as_key(self, image: torch.Tensor) -> torch.Tensor:
+        return -image
+
+    def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+        first, second = -keys[:, 0, 0, 0], neighbors[:, 0, 0, 0]
         self.pairs += zip(first.int().tolist(), second.int().tolist(), strict=True)
         self.calls += 1
         difference = (second - first).view(-1, 1, 1, 1)
@@ -119,12 +131,11 @@ def test_steps_are_followed_along_the_motion():
     doubling = torch.zeros(1, 2, HEIGHT, WIDTH)
     doubling[:, 0] = torch.arange(WIDTH)
     window = make_window(3, radius=2)
-    flow = ComposedFlow()(
-        lambda keys, neighbors: doubling.expand(len(keys), -1, -1, -1),
-        window,
-        0,
-        window.around(0),
+    flow_net = FlowFunctions(
+        as_key=lambda image: image,
+        forward=lambda keys, neighbors: doubling.expand(len(keys), -1, -1, -1),
     )
+    flow = ComposedFlow()(flow_net, window, 0, window.around(0))
     x = torch.arange(WIDTH, dtype=torch.float)
     once, twice = flow[3, 0, 0] + x, flow[4, 0, 0] + x
     torch.testing.assert_close(once, 2 * x)

@@ -50,8 +50,9 @@ class FrameProgram(nn.Module):
         feature = model.backbone(F.pad(normalized, self.padding)[None])[model.feature_name]
         rgb = image.flip(0) if model.input_format == "BGR" else image
         flow_image = F.pad(model.flow_net.normalize(rgb), self.padding)[None]
+        shrunk = model.flow_net.shrink(flow_image)
         flow_key, flow_neighbor = (
-            role(flow_image)[0] for role in (model.flow_net.as_key, model.flow_net.as_neighbor)
+            role(shrunk)[0] for role in (model.flow_net.as_key, model.flow_net.as_neighbor)
         )
         return feature[0], model.embedding(feature)[0], flow_key, flow_neighbor
 

@@ -21,7 +21,7 @@ from .frame_window import FrameEncoding, FrameWindow
 from .postprocess import postprocess
 from .scaled_images import ScaledImageList
 from .video_detector import VideoDetector
-from .window_flow import FLOW_MODES, window_flow
+from .window_flow import FLOW_MODES, FlowFunctions, window_flow
 
 TEST_PRECISIONS = ("float32", "bfloat16")
 
@@ -58,7 +58,12 @@ class FGFA(GeneralizedRCNN):
     Images that were resized by a factor before are passed with it, `(images, resized_by=scale)`.
     They are then not resized again, and boxes are in pixels of what they were; the last NMS of
     `LegacyRFCNROIHeads` counts these pixels.
+
+    Attributes:
+        PARTS_IN_TEST_PRECISION: names of the submodules that run in `MODEL.FGFA.TEST_PRECISION`.
     """
+
+    PARTS_IN_TEST_PRECISION = ("backbone", "embedding", "flow_net")
 
     @configurable
     def __init__(
@@ -171,8 +176,9 @@ class FGFA(GeneralizedRCNN):
         images, flow_images = self._preprocess(keys + neighbors)
         features = self.backbone(images.tensor)[self.feature_name]
         per_key = len(neighbors) // batch
-        flow_keys = self.flow_net.as_key(flow_images[:batch]).repeat_interleave(per_key, dim=0)
-        flow = self._flow(flow_keys, self.flow_net.as_neighbor(flow_images[batch:]))
+        shrunk = self.flow_net.shrink(flow_images)
+        flow_keys = self.flow_net.as_key(shrunk[:batch]).repeat_interleave(per_key, dim=0)
+        flow = self._flow(flow_keys, self.flow_net.as_neighbor(shrunk[batch:]))
         warped = flow_warp(features[batch:], flow)
         embeddings = self.embedding(torch.cat([features[:batch], warped]))
         key_embeddings, embeddings = embeddings[:batch], embeddings[batch:]
@@ -248,7 +254,9 @@ class FGFA(GeneralizedRCNN):
             window_flow(self.flow_mode),
             self.frames_per_batch,
             encode=self._in_test_precision(self.encode),
-            flow_net=self._in_test_precision(self._flow),
+            flow_net=FlowFunctions(
+                self._in_test_precision(self._as_key), self._in_test_precision(self._flow)
+            ),
             find_objects=partial(self._find_objects, image_scale=image_scale),
         )
 
@@ -269,12 +277,8 @@ class FGFA(GeneralizedRCNN):
             return []
         batch, flow_images = self._preprocess(images)
         features = self.backbone(batch.tensor)[self.feature_name]
-        maps = (
-            features,
-            self.embedding(features),
-            self.flow_net.as_key(flow_images),
-            self.flow_net.as_neighbor(flow_images),
-        )
+        shrunk = self.flow_net.shrink(flow_images)
+        maps = (features, self.embedding(features), shrunk, self.flow_net.as_neighbor(shrunk))
         size = batch.image_sizes[0]
         return [FrameEncoding(*tensors, image_size=size) for tensors in zip(*maps, strict=True)]
 
@@ -291,6 +295,9 @@ class FGFA(GeneralizedRCNN):
         proposals, _ = self.proposal_generator(images, features, None)
         instances, _ = self.roi_heads(images, features, proposals, None)
         return instances
+
+    def _as_key(self, shrunk: torch.Tensor) -> torch.Tensor:
+        return self.flow_net.as_key(shrunk)
 
     def _flow(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Flow (N, 2, H, W) to warp along, see `FlowNet.forward`."""

@@ -9,10 +9,9 @@ import torch
 from fgfa.errors import InputError
 
 # Fields of `FrameEncoding` that are summed over a window, in which frames repeat at the ends of the
-# video, and all that its frames are asked for. `flow_key` is that of key frames, and of those
-# behind them.
+# video, and all of them.
 _WHOLE_MAPS = ("feature", "embedding")
-_WINDOW_MAPS = (*_WHOLE_MAPS, "flow_neighbor")
+_MAPS = (*_WHOLE_MAPS, "flow_image", "flow_neighbor")
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,15 @@ class FrameEncoding:
     Attributes:
         feature: shape (C, H, W).
         embedding: shape (E, H, W).
-        flow_key: what the flow network made of the frame as a key frame, see `FlowNet.as_key`;
-            three axes, channels first.
-        flow_neighbor: what it made of the frame as a neighbor.
+        flow_image: what the flow network keeps of the frame, see `FlowNet.shrink`; three axes,
+            channels first.
+        flow_neighbor: what it made of the frame as a neighbor, see `FlowNet.as_neighbor`.
         image_size: height and width of the frame in pixels, without padding.
     """
 
     feature: torch.Tensor
     embedding: torch.Tensor
-    flow_key: torch.Tensor
+    flow_image: torch.Tensor
     flow_neighbor: torch.Tensor
     image_size: tuple[int, int]
 
@@ -70,8 +69,6 @@ class FrameWindow:
         self._maps: dict[str, torch.Tensor] = {}
         self._window_rows: list[int] = []
         self._waiting: deque[FrameEncoding] = deque()
-        # (H, W, channels) each, by the number of the frame.
-        self._flow_keys: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
         """Number of frames that are held."""
@@ -80,8 +77,6 @@ class FrameWindow:
     def add(self, frame: FrameEncoding) -> None:
         """Takes the next frame."""
         self.image_size = frame.image_size
-        self._flow_keys = {n: flow_key for n, flow_key in self._flow_keys.items() if n > self._key}
-        self._flow_keys[self.end] = frame.flow_key.permute(1, 2, 0).contiguous()
         self._waiting.append(frame)
         self.end += 1
         self._take_in()
@@ -91,7 +86,7 @@ class FrameWindow:
         while self._waiting and self._taken <= self._key + self.lookahead:
             row = self._row(self._taken)
             frame = self._waiting.popleft()
-            maps = {name: getattr(frame, name).permute(1, 2, 0) for name in _WINDOW_MAPS}
+            maps = {name: getattr(frame, name).permute(1, 2, 0) for name in _MAPS}
             if not self._maps:
                 # The first frame stands for those before it.
                 self._maps = {name: torch.stack([x] * self._num_rows) for name, x in maps.items()}
@@ -126,7 +121,7 @@ class FrameWindow:
         self._take_in()
         reached = key + self.lookahead + 1
         for number in range(max(self.end, self._reached), reached):
-            # Not for `flow_neighbor`: the flow network sees a repeated frame once.
+            # Not for the others: the flow network sees a repeated frame once.
             for name in _WHOLE_MAPS:
                 rows = self._maps[name]
                 rows[self._row(number)] = rows[self._row(self.end - 1)]
@@ -156,17 +151,14 @@ class FrameWindow:
         Raises:
             InputError: where one was not added yet, or was already forgotten.
         """
-        is_flow_key = name == "flow_key"
-        _check_at_hand(numbers, self._flow_keys if is_flow_key else self._held())
-        if not is_flow_key and max(numbers) < self._taken:
+        _check_at_hand(numbers, self._held())
+        if max(numbers) < self._taken:
             return self._rows_of(name, [self._row(number) for number in numbers])
         maps = [self._map(name, number) for number in numbers]
         return (maps[0][None] if len(maps) == 1 else torch.stack(maps)).permute(0, 3, 1, 2)
 
     def _map(self, name: str, number: int) -> torch.Tensor:
         """The map (H, W, channels) of a frame."""
-        if name == "flow_key":
-            return self._flow_keys[number]
         if number < self._taken:
             return self._maps[name][self._row(number)]
         return getattr(self._waiting[number - self._taken], name).permute(1, 2, 0)

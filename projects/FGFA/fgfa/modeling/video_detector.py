@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 from detectron2.structures import Instances
 
+from fgfa.freed_memory import FreedMemory
 from fgfa.layers import aggregate, flow_warp, similarity_weights
 
 from .explanation import Explanation
 from .frame_window import FrameEncoding, FrameWindow
-from .window_flow import FlowFunction, WindowFlow
+from .window_flow import FlowFunctions, WindowFlow
 
 
 class VideoDetector:
@@ -31,7 +32,7 @@ class VideoDetector:
         frames_per_batch: int,
         *,
         encode: Callable[[Sequence[torch.Tensor]], list[FrameEncoding]],
-        flow_net: FlowFunction,
+        flow_net: FlowFunctions,
         find_objects: Callable[[torch.Tensor, tuple[int, int]], list[Instances]],
     ) -> None:
         """
@@ -50,6 +51,7 @@ class VideoDetector:
         self._flow_net = flow_net
         self._find_objects = find_objects
         self._waiting: list[torch.Tensor] = []
+        self._freed_memory = FreedMemory()
 
     def add(self, image: torch.Tensor) -> None:
         """Takes in the next frame, (3, H, W), 0 to 255, in the channel order of `INPUT.FORMAT`."""
@@ -92,6 +94,9 @@ class VideoDetector:
         return list(zip(self._find(aggregated), explanations, strict=True))
 
     def _encode_waiting(self) -> None:
+        if not self._waiting:
+            return
+        self._freed_memory.give_back()
         for frame in self._encode(self._waiting):
             self.window.add(frame)
         self._waiting.clear()

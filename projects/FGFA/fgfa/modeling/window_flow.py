@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 
@@ -14,15 +15,22 @@ FLOW_MODES = ("pairwise", "zero_key", "composed")
 # A CPU is fastest on so many bytes of frames at a time: their maps stay in its cache.
 _CACHED_BYTES = 40 * 2**20
 
-# From what a flow network made of N key frames and N neighbors: flow (N, 2, H, W) of the pairs.
-FlowFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+class FlowFunctions(NamedTuple):
+    """What of a flow network is called for the pairs of a window, see `FlowNet`."""
+
+    as_key: Callable[[torch.Tensor], torch.Tensor]
+    # From what was made of N key frames and N neighbors: flow (N, 2, H, W) of the pairs.
+    forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
 # From a flow network, the frames, a key frame and the numbers of the T frames in its window: flow
 # (T, 2, h, w).
-WindowFlow = Callable[[FlowFunction, FrameWindow, int, Sequence[int]], torch.Tensor]
+WindowFlow = Callable[[FlowFunctions, FrameWindow, int, Sequence[int]], torch.Tensor]
 
 
 def pairwise_flow(
-    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
+    flow_net: FlowFunctions, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> torch.Tensor:
     """The flow network's answer for every pair of a key frame and a frame of its window, itself
     among them, all in one batch (paper, section 3.2).
@@ -43,7 +51,7 @@ def pairwise_flow(
 
 
 def zero_key_flow(
-    flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
+    flow_net: FlowFunctions, frames: FrameWindow, key: int, window: Sequence[int]
 ) -> torch.Tensor:
     """Does what `pairwise_flow` does, but takes zero for the flow from a key frame to itself."""
     others = [number for number in window if number != key]
@@ -66,7 +74,7 @@ class ComposedFlow:
         self._steps: dict[tuple[int, int], torch.Tensor] = {}
 
     def __call__(
-        self, flow_net: FlowFunction, frames: FrameWindow, key: int, window: Sequence[int]
+        self, flow_net: FlowFunctions, frames: FrameWindow, key: int, window: Sequence[int]
     ) -> torch.Tensor:
         """Does what `pairwise_flow` does, for a key frame behind that of the last call."""
         first, last = min(window), max(window)
@@ -82,7 +90,7 @@ class ComposedFlow:
         return torch.cat([flow[number] for number in window])
 
     def _estimate(
-        self, flow_net: FlowFunction, frames: FrameWindow, steps: Sequence[tuple[int, int]]
+        self, flow_net: FlowFunctions, frames: FrameWindow, steps: Sequence[tuple[int, int]]
     ) -> None:
         missing = [step for step in steps if step not in self._steps]
         if missing:
@@ -119,21 +127,22 @@ def _steps_of(first: int, last: int) -> Iterator[tuple[int, int]]:
 
 
 def _flow_of_pairs(
-    flow_net: FlowFunction, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
+    flow_net: FlowFunctions, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
 ) -> torch.Tensor:
     first = frames.maps("flow_neighbor", pairs[0][1:])
     size = first.numel() * first.element_size()
     at_once = max(_CACHED_BYTES // size, 1) if first.device.type == "cpu" else len(pairs)
-    parts = [pairs[i : i + at_once] for i in range(0, len(pairs), at_once)]
-    return torch.cat([_flow_of_part(flow_net, frames, part) for part in parts])
+    numbers = {key for key, _ in pairs}
+    keys = {number: flow_net.as_key(frames.maps("flow_image", [number])) for number in numbers}
+    flows = []
+    for i in range(0, len(pairs), at_once):
+        part = pairs[i : i + at_once]
+        neighbors = frames.maps("flow_neighbor", [neighbor for _, neighbor in part])
+        flows.append(flow_net.forward(_stacked([keys[key] for key, _ in part]), neighbors))
+    return torch.cat(flows)
 
 
-def _flow_of_part(
-    flow_net: FlowFunction, frames: FrameWindow, pairs: Sequence[tuple[int, int]]
-) -> torch.Tensor:
-    keys, neighbors = zip(*pairs, strict=True)
-    if len(set(keys)) == 1:
-        key_maps = frames.maps("flow_key", keys[:1]).expand(len(keys), -1, -1, -1)
-    else:
-        key_maps = frames.maps("flow_key", keys)
-    return flow_net(key_maps, frames.maps("flow_neighbor", neighbors))
+def _stacked(maps: list[torch.Tensor]) -> torch.Tensor:
+    """Puts maps (1, C, H, W) together, without a copy where they are all the same."""
+    same = all(x is maps[0] for x in maps)
+    return maps[0].expand(len(maps), -1, -1, -1) if same else torch.cat(maps)

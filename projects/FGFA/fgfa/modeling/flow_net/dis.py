@@ -21,15 +21,13 @@ class DIS(UnlearnedFlow):
 
     def predictions(self, key: torch.Tensor, neighbor: torch.Tensor) -> list[torch.Tensor]:
         """One flow, see `FlowNet.predictions`."""
-        return [self(self.as_key(key), self.as_neighbor(neighbor))]
+        return [self(self.shrink(key), self.shrink(neighbor))]
 
-    def as_key(self, image: torch.Tensor) -> torch.Tensor:
+    def shrink(self, image: torch.Tensor) -> torch.Tensor:
         """Gray images (N, 1, ceil(H / 2), ceil(W / 2)) uint8 of RGB images (N, 3, H, W)."""
         luma = image.new_tensor(_LUMA).view(3, 1, 1)
         gray = (image * luma).sum(dim=1, keepdim=True)
         return F.avg_pool2d(gray, 2, ceil_mode=True).round().clamp(0, 255).byte()
-
-    as_neighbor = as_key
 
     def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Flow from key frames to their neighbors, see `FlowNet.forward`."""

@@ -57,7 +57,7 @@ class FlowNetS(FlowNet):
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1), persistent=False)
         c64, c128, c256, c512, c1024 = (max(1, round(c * width)) for c in (64, 128, 256, 512, 1024))
 
-        self.conv1 = _conv(6, c64, kernel_size=7, stride=2)
+        self.conv1 = _conv(6, c64, kernel_size=7, stride=2, kind=_PairConv2d)
         self.conv2 = _conv(c64, c128, kernel_size=5, stride=2)
         self.conv3 = _conv(c128, c256, kernel_size=5, stride=2)
         self.conv3_1 = _conv(c256, c256)
@@ -95,23 +95,21 @@ class FlowNetS(FlowNet):
         """Gives the flow at strides 16, 16, 32, 64 and 128, finest first."""
         return self._predictions(self.conv1(_halve(torch.cat([key, neighbor], dim=1))))
 
-    def as_key(self, image: torch.Tensor) -> torch.Tensor:
-        """The first convolution's response to key frames alone, at a quarter of their size."""
-        return self._first_response(image, self.conv1.weight[:, :3], self.conv1.bias)
+    def shrink(self, image: torch.Tensor) -> torch.Tensor:
+        """Half-size images."""
+        return _halve(image)
 
-    def as_neighbor(self, image: torch.Tensor) -> torch.Tensor:
-        """The first convolution's response to neighbors alone, at a quarter of their size."""
-        return self._first_response(image, self.conv1.weight[:, 3:], None)
+    def as_key(self, shrunk: torch.Tensor) -> torch.Tensor:
+        """The first convolution's response to key frames alone, at half their size."""
+        return self.conv1.of_key(shrunk)
+
+    def as_neighbor(self, shrunk: torch.Tensor) -> torch.Tensor:
+        """The first convolution's response to neighbors alone, at half their size."""
+        return self.conv1.of_neighbor(shrunk)
 
     def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """See `FlowNet.forward`."""
-        # The first convolution is linear: its response to a pair is the sum of those to its frames.
         return self._predictions(self.conv1.activation(keys + neighbors))[0]
-
-    def _first_response(
-        self, image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return F.conv2d(_halve(image), weight, bias, self.conv1.stride, self.conv1.padding)
 
     def _predictions(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The predictions of `predictions` from what `conv1` gives."""
@@ -152,8 +150,30 @@ class FlowNetS(FlowNet):
                 nn.init.kaiming_normal_(layer.weight, a=LEAKY_SLOPE)
 
 
-def _conv(in_channels: int, out_channels: int, *, kernel_size: int = 3, stride: int = 1) -> Conv2d:
-    return Conv2d(
+class _PairConv2d(Conv2d):
+    """The first layer. It is linear: its response to a pair is the sum of those to its frames."""
+
+    def of_key(self, image: torch.Tensor) -> torch.Tensor:
+        return self._response(image, self.weight[:, :3], self.bias)
+
+    def of_neighbor(self, image: torch.Tensor) -> torch.Tensor:
+        return self._response(image, self.weight[:, 3:], None)
+
+    def _response(
+        self, image: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return F.conv2d(image, weight, bias, self.stride, self.padding)
+
+
+def _conv(
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int = 3,
+    stride: int = 1,
+    kind: type[Conv2d] = Conv2d,
+) -> Conv2d:
+    return kind(
         in_channels,
         out_channels,
         kernel_size,

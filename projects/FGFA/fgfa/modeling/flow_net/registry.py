@@ -17,8 +17,8 @@ class FlowNet(nn.Module):
     """Estimates flow between pairs of frames.
 
     A subclass implements `normalize` and `predictions`. Where a part of its work concerns one
-    frame of a pair alone, it can do this part once a frame, in `as_key` and `as_neighbor`, and the
-    rest in `forward`.
+    frame of a pair alone, it can do this part once a frame, in `shrink`, `as_key` and
+    `as_neighbor`, and the rest in `forward`.
 
     Attributes:
         PARTS_OF_A_FRAME: names of the submodules that `as_key` and `as_neighbor` use.
@@ -47,15 +47,17 @@ class FlowNet(nn.Module):
         """
         raise NotImplementedError
 
-    def as_key(self, image: torch.Tensor) -> torch.Tensor:
-        """What is made of normalized frames (N, 3, H, W) for all pairs in which they are the key
-        frame, (N, ...)."""
+    def shrink(self, image: torch.Tensor) -> torch.Tensor:
+        """What is kept of normalized frames (N, 3, H, W), (N, C, h, w)."""
         return image
 
-    def as_neighbor(self, image: torch.Tensor) -> torch.Tensor:
-        """What is made of normalized frames (N, 3, H, W) for all pairs in which they are the
-        neighbor, (N, ...)."""
-        return image
+    def as_key(self, shrunk: torch.Tensor) -> torch.Tensor:
+        """What is made of shrunk frames for all pairs in which they are the key frame, (N, ...)."""
+        return shrunk
+
+    def as_neighbor(self, shrunk: torch.Tensor) -> torch.Tensor:
+        """What is made of shrunk frames for all pairs in which they are the neighbor, (N, ...)."""
+        return shrunk
 
     def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
         """Estimates the flow from key frames to their neighbors.

@@ -1,0 +1,85 @@
+"""Convolutions for inference on a CPU, with weights in the order in which oneDNN reads them."""
+
+import torch
+from detectron2.layers import Conv2d
+from torch import nn
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
+# Subclasses may use their weights in other ways.
+_PACKED = (nn.Conv2d, Conv2d, nn.ConvTranspose2d)
+# Name, numbers and algorithm of what oneDNN does behind a convolution.
+_NOT_FUSED = ("none", [], "")
+
+
+class PackedConvolution:
+    """What a convolution of a trained model computes, transposed or not.
+
+    PyTorch lays weights out in blocks for oneDNN at every call, which can take longer than the
+    convolution of a small map. Here it is done once, and a ReLU behind the convolution is computed
+    with it, by the operators that torch.compile uses. Results change by rounding only.
+    """
+
+    def __init__(self, conv: Convolution, dtype: torch.dtype) -> None:
+        """
+        Args:
+            conv: see `can_be_packed`.
+            dtype: torch.float32 or torch.bfloat16, in which it is computed and given out.
+        """
+        self._dtype = dtype
+        self._bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+        operators = torch.ops.mkldnn
+        geometry = [list(conv.padding), list(conv.stride), list(conv.dilation)]
+        if isinstance(conv, nn.ConvTranspose2d):
+            geometry.insert(1, list(conv.output_padding))
+            reorder = operators._reorder_convolution_transpose_weight
+            self._operator = operators._convolution_transpose_pointwise
+        else:
+            reorder = operators._reorder_convolution_weight
+            self._operator = operators._convolution_pointwise
+        self._geometry = (*geometry, conv.groups)
+        self._weight = reorder(conv.weight.detach().to(dtype), *self._geometry)
+        activation = getattr(conv, "activation", None)
+        self._fused = _fused(activation)
+        self._activation = activation if self._fused == _NOT_FUSED else None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps (N, C_in, H, W) to (N, C_out, H', W'), channels-last."""
+        x = x.to(self._dtype)
+        x = self._operator(x, self._weight, self._bias, *self._geometry, *self._fused)
+        return x if self._activation is None else self._activation(x)
+
+
+def pack(module: nn.Module, dtype: torch.dtype) -> None:
+    """Packs a module of a trained model if it is a convolution that can be packed.
+
+    Args:
+        module: is changed, and drops its weight; it can be neither trained, saved nor copied then.
+        dtype: torch.float32 or torch.bfloat16, in which it runs.
+    """
+    if can_be_packed(module, dtype):
+        # It stays where it is: a model may hold it in lists of its own, as FPN does.
+        module.forward = PackedConvolution(module, dtype)
+        module.weight = None
+
+
+def can_be_packed(module: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether a module is a convolution that `PackedConvolution` can stand for on this machine."""
+    return (
+        type(module) in _PACKED
+        and getattr(module, "norm", None) is None
+        and module.padding_mode == "zeros"
+        and not isinstance(module.padding, str)
+        and module.weight.device.type == "cpu"
+        and module.weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    )
+
+
+def _fused(activation: object) -> tuple[str, list[float], str]:
+    if isinstance(activation, nn.LeakyReLU):
+        return "leaky_relu", [activation.negative_slope], ""
+    if isinstance(activation, nn.ReLU) or activation in (torch.relu_, nn.functional.relu):
+        return "relu", [], ""
+    return _NOT_FUSED
