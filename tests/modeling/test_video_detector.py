@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from fgfa.freed_memory import FreedMemory
 from fgfa.layers import aggregate_reference
 from fgfa.modeling import FrameEncoding, FrameWindow, VideoDetector, video_detector
 from fgfa.modeling.window_flow import FLOW_MODES, FlowFunctions, window_flow
@@ -68,6 +69,19 @@ def test_features_are_those_of_whole_windows():
             frames[key].embedding[None],
         )
         torch.testing.assert_close(result[None], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_freed_memory_goes_back_before_frames_are_encoded(
+    batch: int, monkeypatch: pytest.MonkeyPatch
+):
+    events = []
+    monkeypatch.setattr(FreedMemory, "give_back", lambda self: events.append("give back"))
+    detector = make_detector("pairwise", batch)
+    detector._encode = lambda images: events.append(len(images)) or encode(images)
+    run(detector, batch)
+    assert sum(events[1::2]) == LENGTH
+    assert events[::2] == ["give back"] * len(events[1::2])
 
 
 @pytest.mark.parametrize("batch", [1, 3])

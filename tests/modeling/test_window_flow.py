@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgfa.modeling import FrameEncoding, FrameWindow
+from fgfa.modeling import window_flow as window_flow_module
 from fgfa.modeling.window_flow import (
     FLOW_MODES,
     ComposedFlow,
@@ -27,8 +28,10 @@ class FlowNet:
         self.vector = torch.tensor(vector).view(1, 2, 1, 1)
         self.pairs: list[tuple[int, int]] = []
         self.calls = 0
+        self.keys_made = 0
 
     def as_key(self, image: torch.Tensor) -> torch.Tensor:
+        self.keys_made += len(image)
         return -image
 
     def forward(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
@@ -80,6 +83,13 @@ def test_pairs_of_a_key_frame_are_one_batch_and_repeated_frames_are_seen_once():
     pairwise_flow(flow_net, window, 0, window.move_to(0))
     assert flow_net.pairs == [(0, 0), (0, 1), (0, 2)]
     assert flow_net.calls == 1
+
+
+def test_a_key_frame_is_made_once_for_all_batches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(window_flow_module, "_CACHED_BYTES", 1)
+    flow_net, window = FlowNet(), make_window(4, radius=2)
+    flow = pairwise_flow(flow_net, window, 1, window.move_to(1))
+    assert (len(flow), flow_net.calls, flow_net.keys_made) == (5, 4, 1)
 
 
 def test_zero_key_flow_is_not_estimated():
