@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fgfa.modeling.packed_convolution import can_be_packed, pack
+from fgfa.modeling.packed_convolution import PackedConvolution, can_be_packed, pack
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN"
@@ -50,8 +50,11 @@ def test_results_are_those_of_the_convolution(
         conv = nn.ConvTranspose2d(*channels, kernel, output_padding=stride - 1, **options)
     else:
         conv = nn.Conv2d(*channels, kernel, **options)
+    twin = packed_twin(conv)
     x = torch.randn(batch, channels[0], *size)
-    torch.testing.assert_close(packed_twin(conv)(x), conv(x), atol=1e-5, rtol=1e-5)
+    # Weights are laid out for one size, and again where it changes.
+    for images in (x, torch.randn(1, channels[0], 9, 7), x):
+        torch.testing.assert_close(twin(images), conv(images), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +71,27 @@ def test_activations_are_applied_once(activation):
 
 def test_groups_and_channels_last():
     conv = nn.Conv2d(8, 8, 3, groups=4, padding=1)
-    x = torch.randn(2, 8, 9, 11)
-    result = packed_twin(conv)(x)
-    torch.testing.assert_close(result, conv(x), atol=1e-5, rtol=1e-5)
-    assert result.is_contiguous(memory_format=torch.channels_last)
+    twin = packed_twin(conv)
+    for size in ((9, 11), (6, 4)):
+        x = torch.randn(2, 8, *size)
+        result = twin(x)
+        torch.testing.assert_close(result, conv(x), atol=1e-5, rtol=1e-5)
+        assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_weights_are_laid_out_once_for_a_size(monkeypatch: pytest.MonkeyPatch):
+    twin = packed_twin(nn.Conv2d(8, 16, 3))
+    laid_out = []
+    pack_for = PackedConvolution._pack_for
+
+    def recorded(self: PackedConvolution, shape: torch.Size) -> None:
+        laid_out.append(shape[2:])
+        pack_for(self, shape)
+
+    monkeypatch.setattr(PackedConvolution, "_pack_for", recorded)
+    for batch, size in ((1, 9), (4, 9), (0, 12), (1, 12), (3, 12), (2, 9)):
+        twin(torch.randn(batch, 8, size, size))
+    assert laid_out == [(9, 9), (12, 12), (9, 9)]
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -16,8 +16,9 @@ class PackedConvolution:
     """What a convolution of a trained model computes, transposed or not.
 
     PyTorch lays weights out in blocks for oneDNN at every call, which can take longer than the
-    convolution of a small map. Here it is done once, and a ReLU behind the convolution is computed
-    with it, by the operators that torch.compile uses. Results change by rounding only.
+    convolution of a small map. Here it is done once for all maps of a size, since the best blocks
+    depend on it, and a ReLU behind the convolution is computed with it, by the operators that
+    torch.compile uses. Results change by rounding only.
     """
 
     def __init__(self, conv: Convolution, dtype: torch.dtype) -> None:
@@ -26,28 +27,35 @@ class PackedConvolution:
             conv: see `can_be_packed`.
             dtype: torch.float32 or torch.bfloat16, in which it is computed and given out.
         """
-        self._dtype = dtype
+        self._weight = conv.weight.detach().to(dtype)
         self._bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+        self._size: torch.Size | None = None  # height and width for which weights are laid out
         operators = torch.ops.mkldnn
         geometry = [list(conv.padding), list(conv.stride), list(conv.dilation)]
         if isinstance(conv, nn.ConvTranspose2d):
             geometry.insert(1, list(conv.output_padding))
-            reorder = operators._reorder_convolution_transpose_weight
+            self._reorder = operators._reorder_convolution_transpose_weight
             self._operator = operators._convolution_transpose_pointwise
         else:
-            reorder = operators._reorder_convolution_weight
+            self._reorder = operators._reorder_convolution_weight
             self._operator = operators._convolution_pointwise
         self._geometry = (*geometry, conv.groups)
-        self._weight = reorder(conv.weight.detach().to(dtype), *self._geometry)
         activation = getattr(conv, "activation", None)
         self._fused = _fused(activation)
         self._activation = activation if self._fused == _NOT_FUSED else None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, C_in, H, W) to (N, C_out, H', W'), channels-last."""
-        x = x.to(self._dtype)
+        x = x.to(self._weight.dtype)
+        if x.shape[2:] != self._size and len(x):
+            self._pack_for(x.shape)
         x = self._operator(x, self._weight, self._bias, *self._geometry, *self._fused)
         return x if self._activation is None else self._activation(x)
+
+    def _pack_for(self, shape: torch.Size) -> None:
+        weight = self._weight.to_dense() if self._weight.is_mkldnn else self._weight
+        self._weight = self._reorder(weight, *self._geometry, list(shape))
+        self._size = shape[2:]
 
 
 def pack(module: nn.Module, dtype: torch.dtype) -> None:
