@@ -46,10 +46,7 @@ def test_results_are_those_of_the_convolution(
     batch: int,
 ):
     options = {"stride": stride, "padding": kernel // 2, "dilation": dilation, "bias": bias}
-    if transposed:
-        conv = nn.ConvTranspose2d(*channels, kernel, output_padding=stride - 1, **options)
-    else:
-        conv = nn.Conv2d(*channels, kernel, **options)
+    conv = (nn.ConvTranspose2d if transposed else nn.Conv2d)(*channels, kernel, **options)
     twin = packed_twin(conv)
     x = torch.randn(batch, channels[0], *size)
     # Weights are laid out for one size, and again where it changes.
@@ -118,6 +115,8 @@ class _Subclass(nn.Conv2d):
         nn.Linear(2, 2),
         nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
         nn.Conv2d(2, 2, 3, padding="same"),
+        nn.ConvTranspose2d(4, 4, 2, groups=2),
+        nn.ConvTranspose2d(4, 4, 2, stride=2, output_padding=1),
         nn.Conv2d(2, 2, 1, dtype=torch.float64),
         nn.Conv2d(2, 2, 1, device="meta"),
         Conv2d(2, 2, 1, norm=nn.GroupNorm(1, 2)),

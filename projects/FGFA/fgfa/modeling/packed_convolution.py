@@ -32,7 +32,8 @@ class PackedConvolution:
         self._size: torch.Size | None = None  # height and width for which weights are laid out
         operators = torch.ops.mkldnn
         geometry = [list(conv.padding), list(conv.stride), list(conv.dilation)]
-        if isinstance(conv, nn.ConvTranspose2d):
+        self._is_transposed = isinstance(conv, nn.ConvTranspose2d)
+        if self._is_transposed:
             geometry.insert(1, list(conv.output_padding))
             self._reorder = operators._reorder_convolution_transpose_weight
             self._operator = operators._convolution_transpose_pointwise
@@ -53,7 +54,11 @@ class PackedConvolution:
         return x if self._activation is None else self._activation(x)
 
     def _pack_for(self, shape: torch.Size) -> None:
-        weight = self._weight.to_dense() if self._weight.is_mkldnn else self._weight
+        weight = self._weight
+        if weight.is_mkldnn:
+            weight = weight.to_dense()
+            if self._is_transposed:  # oneDNN has (C_out, C_in, h, w), PyTorch (C_in, C_out, h, w)
+                weight = weight.transpose(0, 1)
         self._weight = self._reorder(weight, *self._geometry, list(shape))
         self._size = shape[2:]
 
@@ -76,6 +81,8 @@ def can_be_packed(module: nn.Module, dtype: torch.dtype) -> bool:
     return (
         type(module) in _PACKED
         and getattr(module, "norm", None) is None
+        # oneDNN has not all of these.
+        and not (module.transposed and (module.groups > 1 or any(module.output_padding)))
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)
         and module.weight.device.type == "cpu"
