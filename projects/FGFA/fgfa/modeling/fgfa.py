@@ -297,6 +297,7 @@ class FGFA(GeneralizedRCNN):
         return instances
 
     def _as_key(self, shrunk: torch.Tensor) -> torch.Tensor:
+        # Looked up at each call, so that a meter in its place is seen.
         return self.flow_net.as_key(shrunk)
 
     def _flow(self, keys: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
