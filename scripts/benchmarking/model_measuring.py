@@ -132,6 +132,7 @@ def stream(
 
 def _metered(video: SteadyVideo, meter: PartMeter) -> Callable[[], None]:
     def run() -> None:
+        video.step()  # or it would be measured in memory and caches as the other model left them
         with meter.measuring():
             video.step()
 
