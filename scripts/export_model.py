@@ -56,7 +56,6 @@ from fgfa.data.image_files import find_images, read_images
 from fgfa.errors import InputError, one_sentence_errors
 from fgfa.export import (
     FORMATS,
-    KEPT,
     Comparison,
     ExportPlan,
     Program,
@@ -64,6 +63,7 @@ from fgfa.export import (
     describe_tensors,
     detect,
     export_programs,
+    kept_of,
     load_programs,
     save_programs,
     to_input,
@@ -159,8 +159,7 @@ def compare(
     images = [to_input(frame, cfg).to(model.device) for frame in frames]
     results = detect(*programs, plan, images)
     for (kept, found), image, (_, wanted) in zip(results, images, predictor(frames), strict=True):
-        (encoding,) = model.encode([image])
-        comparison.add_frame(kept, [getattr(encoding, name) for name in KEPT])
+        comparison.add_frame(kept, kept_of(model, image))
         expected = (wanted.pred_boxes.tensor, wanted.scores, wanted.pred_classes)
         comparison.add_detections(found, expected)
     return comparison

@@ -11,11 +11,13 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog
 from detectron2.layers import Conv2d
 from detectron2.structures import Instances
+from torch import nn
 
 from fgfa.config import add_fgfa_config
 from fgfa.data import build_test_loader
 from fgfa.errors import InputError
 from fgfa.layers import flow_warp
+from fgfa.modeling.packed_convolution import unpack_convolutions
 from fgfa.predictor import VideoPredictor
 
 CONFIG = Path(__file__).parents[1] / "configs" / "Base-RFCN.yaml"
@@ -162,7 +164,9 @@ def test_explanation_is_what_went_into_the_detections(batch: int):
 
 def test_weights_and_flow_of_an_explanation_make_the_aggregated_feature():
     predictor = make_predictor()
-    predictor.model.flow_net.predict_flow2.weight.data.normal_(std=0.3)
+    head = predictor.model.flow_net.predict_flow2
+    unpack_convolutions(head)
+    nn.init.normal_(head.weight, std=0.3)
     images = [torch.from_numpy(frame).permute(2, 0, 1) for frame in make_frames(5)]
     video = predictor.model.start_video()
     for image in images:

@@ -11,7 +11,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from fgfa.errors import InputError
-from fgfa.export import KEPT, ExportPlan, detect, export_programs, to_input
+from fgfa.export import ExportPlan, detect, export_programs, kept_of, to_input
 from fgfa.modeling import FGFA
 from fgfa.modeling.postprocess import to_frame_pixels
 
@@ -91,9 +91,8 @@ def test_programs_detect_what_the_model_detects(cfg: CfgNode, options: list) -> 
     expected = detect_by_model(model, plan, images)
     assert len(results) == len(expected) == 4
     for image, (kept, found), instances in zip(images, results, expected, strict=True):
-        (encoding,) = model.encode([image])
-        for tensor, name in zip(kept, KEPT, strict=True):
-            torch.testing.assert_close(tensor, getattr(encoding, name))
+        for tensor, wanted in zip(kept, kept_of(model, image), strict=True):
+            torch.testing.assert_close(tensor, wanted)
         assert (len(instances) == 0) == (NONE[0] in options)
         torch.testing.assert_close(found[0], instances.pred_boxes.tensor, atol=1e-3, rtol=0)
         torch.testing.assert_close(found[1], instances.scores)

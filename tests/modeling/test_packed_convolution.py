@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fgfa.modeling.packed_convolution import PackedConvolution, can_be_packed, pack
+from fgfa.modeling.packed_convolution import (
+    can_be_packed,
+    pack,
+    unpack_convolutions,
+)
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN"
@@ -79,16 +83,17 @@ def test_groups_and_channels_last():
 def test_weights_are_laid_out_once_for_a_size(monkeypatch: pytest.MonkeyPatch):
     twin = packed_twin(nn.Conv2d(8, 16, 3))
     laid_out = []
-    pack_for = PackedConvolution._pack_for
+    packed = twin.forward
+    reorder = packed._reorder
 
-    def recorded(self: PackedConvolution, shape: torch.Size) -> None:
-        laid_out.append(shape[2:])
-        pack_for(self, shape)
+    def recorded(weight: torch.Tensor, *geometry: object) -> torch.Tensor:
+        laid_out.append(geometry[-1])
+        return reorder(weight, *geometry)
 
-    monkeypatch.setattr(PackedConvolution, "_pack_for", recorded)
+    monkeypatch.setattr(packed, "_reorder", recorded)
     for batch, size in ((1, 9), (4, 9), (0, 12), (1, 12), (3, 12), (2, 9)):
         twin(torch.randn(batch, 8, size, size))
-    assert laid_out == [(9, 9), (12, 12), (9, 9)]
+    assert laid_out == [[1, 8, 9, 9], [1, 8, 12, 12], [2, 8, 9, 9]]
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -102,6 +107,35 @@ def test_bfloat16_is_that_of_autocast(transposed: bool):
     result = packed_twin(conv, torch.bfloat16)(x)
     assert result.dtype == torch.bfloat16
     torch.testing.assert_close(result, expected, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_an_autocast_around_it_counts(transposed: bool):
+    if not can_be_packed(nn.Conv2d(1, 1, 1), torch.bfloat16):
+        pytest.skip("this CPU has no bfloat16 for oneDNN")
+    conv = (nn.ConvTranspose2d if transposed else nn.Conv2d)(32, 24, 4, stride=2)
+    twin = packed_twin(conv)
+    x = torch.randn(2, 32, 9, 11)
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            result, expected = twin(x), conv(x)
+        assert result.dtype == torch.bfloat16
+        torch.testing.assert_close(result, expected, atol=1e-2, rtol=1e-2)
+        # Nothing of the weight was lost.
+        torch.testing.assert_close(twin(x), conv(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_unpacked_convolutions_are_what_they_were(kind: type[nn.Module]):
+    conv = kind(8, 16, 3, stride=2)
+    for sizes in ((), (9,), (9, 12)):
+        twin = packed_twin(conv)
+        for size in sizes:
+            twin(torch.randn(1, 8, size, size))
+        unpack_convolutions(twin)
+        assert torch.equal(twin.weight, conv.weight)
+        x = torch.randn(1, 8, 9, 9)
+        torch.testing.assert_close(copy.deepcopy(twin)(x), conv(x))
 
 
 class _Subclass(nn.Conv2d):

@@ -16,7 +16,7 @@ from .folder import (
     write_description,
 )
 from .plan import ExportPlan, to_input
-from .programs import export_programs
+from .programs import export_programs, kept_of
 
 __all__ = [
     "FORMATS",
@@ -28,6 +28,7 @@ __all__ = [
     "describe_tensors",
     "detect",
     "export_programs",
+    "kept_of",
     "load_programs",
     "save_programs",
     "to_input",

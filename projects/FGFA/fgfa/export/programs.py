@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from fgfa.errors import InputError
 from fgfa.layers import aggregate, flow_warp
 from fgfa.modeling import FGFA
+from fgfa.modeling.packed_convolution import unpack_convolutions
 
 from .detector import Detections, ProposalProgram, roi_program
 from .nms import exportable_nms
@@ -110,9 +111,14 @@ class WindowProgram(nn.Module):
 def export_programs(model: FGFA, plan: ExportPlan) -> tuple[ExportedProgram, ExportedProgram]:
     """The program of a frame and that of a window, on the device of the model.
 
+    Args:
+        model: its convolutions are unpacked, where they were packed for speed.
+        plan: what the programs are made for.
+
     Raises:
         InputError: where a part of the model cannot be exported.
     """
+    unpack_convolutions(model)
     frame, window = FrameProgram(model, plan).eval(), WindowProgram(model, plan).eval()
     image = torch.zeros(3, *plan.input_size, dtype=torch.uint8, device=model.device)
     with torch.no_grad():
@@ -126,6 +132,14 @@ def export_programs(model: FGFA, plan: ExportPlan) -> tuple[ExportedProgram, Exp
 
 
 @torch.no_grad()
+@torch.no_grad()
+def kept_of(model: FGFA, image: Tensor) -> list[Tensor]:
+    """What the model itself makes of an image in the place of the program of a frame."""
+    (frame,) = model.encode([image])
+    (flow_key,) = model.flow_net.as_key(frame.flow_image[None])
+    return [frame.feature, frame.embedding, flow_key, frame.flow_neighbor]
+
+
 def _export(program: nn.Module, inputs: list[Tensor], parts: list[nn.Module]) -> ExportedProgram:
     try:
         with exportable_nms(), warnings.catch_warnings():

@@ -13,8 +13,7 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
     """Folds batch norms into the convolutions before them, and lays out weights for speed.
 
     Results change by rounding only. The model can be neither trained, saved nor copied afterwards,
-    nor moved to another device, nor take a checkpoint of its former self. On a CPU an autocast
-    around it changes nothing in its convolutions; set `MODEL.FGFA.TEST_PRECISION` for that.
+    nor moved to another device, nor take a checkpoint of its former self.
 
     Args:
         model: any model of Detectron2's layers, with its weights; it is changed.

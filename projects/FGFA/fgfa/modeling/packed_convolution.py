@@ -46,21 +46,32 @@ class PackedConvolution:
         self._activation = activation if self._fused == _NOT_FUSED else None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (N, C_in, H, W) to (N, C_out, H', W'), channels-last."""
-        x = x.to(self._weight.dtype)
-        if x.shape[2:] != self._size and len(x):
-            self._pack_for(x.shape)
-        x = self._operator(x, self._weight, self._bias, *self._geometry, *self._fused)
+        """Maps (N, C_in, H, W) to (N, C_out, H', W'), channels-last, in the type of an autocast."""
+        x = x.to(self._precision())
+        bias = None if self._bias is None else self._bias.to(x.dtype)
+        x = self._operator(x, self._weight_for(x), bias, *self._geometry, *self._fused)
         return x if self._activation is None else self._activation(x)
 
-    def _pack_for(self, shape: torch.Size) -> None:
-        weight = self._weight
-        if weight.is_mkldnn:
-            weight = weight.to_dense()
-            if self._is_transposed:  # oneDNN has (C_out, C_in, h, w), PyTorch (C_in, C_out, h, w)
-                weight = weight.transpose(0, 1)
-        self._weight = self._reorder(weight, *self._geometry, list(shape))
-        self._size = shape[2:]
+    def dense_weight(self) -> torch.Tensor:
+        """The weight as the convolution had it, in the type in which it is packed."""
+        if not self._weight.is_mkldnn:
+            return self._weight
+        weight = self._weight.to_dense()
+        # oneDNN has (C_out, C_in, h, w) for both kinds, PyTorch (C_in, C_out, h, w) for transposed.
+        return weight.transpose(0, 1).contiguous() if self._is_transposed else weight
+
+    def _precision(self) -> torch.dtype:
+        is_cast = torch.is_autocast_enabled("cpu")
+        is_half = is_cast and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        return torch.bfloat16 if is_half and _has_bfloat16() else self._weight.dtype
+
+    def _weight_for(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dtype != self._weight.dtype:  # in an autocast of the caller's, as slow as without us
+            return self._reorder(self.dense_weight().to(x.dtype), *self._geometry)
+        if x.shape[2:] != self._size and len(x):
+            self._weight = self._reorder(self.dense_weight(), *self._geometry, list(x.shape))
+            self._size = x.shape[2:]
+        return self._weight
 
 
 def pack(module: nn.Module, dtype: torch.dtype) -> None:
@@ -76,6 +87,15 @@ def pack(module: nn.Module, dtype: torch.dtype) -> None:
         module.weight = None
 
 
+def unpack_convolutions(model: nn.Module) -> None:
+    """Makes packed convolutions what they were, but for a precision that they lost."""
+    for module in model.modules():
+        if isinstance(module.forward, PackedConvolution):
+            weight = module.forward.dense_weight()
+            module.weight = nn.Parameter(weight.float(), requires_grad=False)
+            del module.forward
+
+
 def can_be_packed(module: nn.Module, dtype: torch.dtype) -> bool:
     """Whether a module is a convolution that `PackedConvolution` can stand for on this machine."""
     return (
@@ -88,8 +108,12 @@ def can_be_packed(module: nn.Module, dtype: torch.dtype) -> bool:
         and module.weight.device.type == "cpu"
         and module.weight.dtype == torch.float32
         and torch.backends.mkldnn.is_available()
-        and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        and (dtype == torch.float32 or _has_bfloat16())
     )
+
+
+def _has_bfloat16() -> bool:
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _fused(activation: object) -> tuple[str, list[float], str]:
