@@ -7,7 +7,6 @@ these -> boxes, scores, classes in the key frame. `scripts/export_model.py` writ
 from .checking import Comparison, Tolerance
 from .folder import (
     FORMATS,
-    KEPT,
     Program,
     describe_tensors,
     detect,
@@ -20,7 +19,6 @@ from .programs import export_programs, kept_of
 
 __all__ = [
     "FORMATS",
-    "KEPT",
     "Comparison",
     "ExportPlan",
     "Program",

@@ -132,7 +132,6 @@ def export_programs(model: FGFA, plan: ExportPlan) -> tuple[ExportedProgram, Exp
 
 
 @torch.no_grad()
-@torch.no_grad()
 def kept_of(model: FGFA, image: Tensor) -> list[Tensor]:
     """What the model itself makes of an image in the place of the program of a frame."""
     (frame,) = model.encode([image])
@@ -140,6 +139,7 @@ def kept_of(model: FGFA, image: Tensor) -> list[Tensor]:
     return [frame.feature, frame.embedding, flow_key, frame.flow_neighbor]
 
 
+@torch.no_grad()
 def _export(program: nn.Module, inputs: list[Tensor], parts: list[nn.Module]) -> ExportedProgram:
     try:
         with exportable_nms(), warnings.catch_warnings():
