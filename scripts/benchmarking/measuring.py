@@ -1,7 +1,6 @@
 """Time and memory of functions, on the CPU or a GPU."""
 
 import contextlib
-import ctypes
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from fgfa.errors import InputError
+from fgfa.freed_memory import FreedMemory
 
 Run = Callable[[], object]
 Result = TypeVar("Result")
@@ -109,7 +109,7 @@ def peak_extra_bytes(run: Run, device: torch.device) -> int | None:
         return torch.cuda.max_memory_allocated(device) - before
     if not sys.platform.startswith("linux"):
         return None
-    ctypes.CDLL(None).malloc_trim(0)
+    FreedMemory().give_back()
     Path("/proc/self/clear_refs").write_text("5")
     before = _status_bytes("VmRSS")
     run()

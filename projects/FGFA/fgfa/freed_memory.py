@@ -18,13 +18,13 @@ class FreedMemory:
     """
 
     def __init__(self) -> None:
+        self._trim = _malloc_trim()
         self._resident = 0  # bytes in memory behind the last time
 
     def give_back(self) -> None:
         """Gives it back, where the process has grown enough since the last time for it to pay."""
-        trim = _malloc_trim()
-        if trim is not None and _resident_bytes() - self._resident > _WORTH_IT:
-            trim(0)
+        if self._trim is not None and _resident_bytes() - self._resident > _WORTH_IT:
+            self._trim(0)
             self._resident = _resident_bytes()
 
 

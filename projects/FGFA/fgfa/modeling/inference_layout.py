@@ -26,7 +26,6 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
         precision = _precision(model, name)
         for module in part.modules():
             _fold(module)
-            # One after the other, so that the weights that are dropped make room for the next.
             pack(module, precision)
     return model.to(memory_format=torch.channels_last)
 
